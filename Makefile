@@ -1,0 +1,136 @@
+# `make demo` and `make test` do all of their own set-up: they need Python >= 3.11, a C compiler and make.
+# The package is installed in .venv, editable: Python changes count at once, changes in csrc/ at the next make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq --no-warn-script-location
+PYTEST := PYTHONFAULTHANDLER=1 $(BIN)/pytest
+SUBMAKE := @+$(MAKE) --no-print-directory
+JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
+C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch])
+
+.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity wheel clean core c-checks
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/extra-demo ## where did the colour go? the answer for an untrained generator, in ganchroma-demo/
+	$(SUBMAKE) core
+	$(BIN)/ganchroma demo
+
+test: $(VENV)/extra-test ## everything a change must pass: C checks, Python tests, docstring examples
+	$(SUBMAKE) core test-c
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/extra-test ## the tests that take longer
+	$(SUBMAKE) core
+	$(PYTEST) -m slow
+
+lint: $(VENV)/extra-dev ## ruff, mypy, clang-format: report only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(C_TIDY)
+
+format: $(VENV)/extra-dev ## put everything into the house style
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_TIDY)
+
+bench: $(VENV)/extra-bench ## verify, then time: ours, PyTorch, share of what the machine can do
+	$(SUBMAKE) core
+	$(BIN)/python -m benchmarks
+
+notebooks: $(VENV)/extra-test ## run the notebooks
+	$(SUBMAKE) core
+	$(PYTEST) tests/test_notebooks.py
+
+parity: $(VENV)/extra-test ## every function beside its counterpart in PyTorch: writes docs/parity.md
+	$(SUBMAKE) core
+	$(BIN)/python docs/parity.py
+
+wheel: $(VENV)/extra-test ## source distribution and wheel, in dist/
+	$(BIN)/python -m build --quiet
+
+clean: ## remove what was built; .venv stays
+	rm -rf build dist *.egg-info ganchroma/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis ganchroma-demo
+	rm -f $(VENV)/ganchroma
+
+# -- the virtual environment: a stamp for the package, one for each extra ------------------------------------------
+
+$(VENV)/ganchroma: pyproject.toml setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo 'ganchroma needs Python >= 3.11;' \
+	    '$(PYTHON) is $(or $(shell $(PYTHON) --version 2>&1),missing). Name another: make PYTHON=python3.12'; exit 1; }
+	@test -x $(BIN)/python || { echo 'Making $(VENV)'; $(PYTHON) -m venv $(VENV); }
+	@echo 'Building and installing ganchroma in $(VENV)'
+	@$(PIP) 'setuptools>=77' 'numpy>=2'
+	@$(PIP) --no-build-isolation --no-deps --editable .
+	@mkdir -p build && touch build/core $@
+
+# By name: the package itself is there already, so that this adds the extra's requirements and nothing else.
+$(VENV)/extra-%: $(VENV)/ganchroma
+	@echo 'Installing what "$*" needs in $(VENV) (once)'
+	@$(PIP) 'ganchroma[$*]'
+	@touch $@
+
+core: build/core
+	@:
+
+build/core: setup.py $(C_SOURCES) | $(VENV)/ganchroma
+	@echo 'Building the C core'
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@mkdir -p build && touch $@
+
+# -- the checks in plain C: every tests/c/test_*.c is a program of its own -----------------------------------------
+
+C_BUILD ?= build/c
+C_FLAGS ?= -O2 -g
+C_OPENMP ?= $(shell echo 'int main(void) { return 0; }' | $(CC) -fopenmp -include omp.h -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
+C_ALL = -std=c11 -D_GNU_SOURCE -ffp-contract=off -fno-math-errno -Wall -Wextra -Icsrc -MMD -pthread $(C_FLAGS) $(C_OPENMP)
+C_OBJECTS := $(patsubst csrc/%.c,$(C_BUILD)/%.o,$(wildcard csrc/core/*.c csrc/cpu/*.c csrc/kernels/*.c))
+C_CHECKS := $(patsubst tests/c/%.c,$(C_BUILD)/%,$(wildcard tests/c/test_*.c))
+
+test-c: ## the checks in plain C alone
+	$(SUBMAKE) -j$(JOBS) --output-sync=target c-checks
+
+c-checks: $(C_CHECKS)
+	@for check in $(C_CHECKS); do $$check || exit 1; done
+
+$(C_BUILD)/libganchroma.a: $(C_OBJECTS)
+	@rm -f $@ && $(AR) rcs $@ $^
+
+$(C_BUILD)/%.o: csrc/%.c
+	@mkdir -p $(@D)
+	@$(CC) $(C_ALL) -c $< -o $@
+
+$(C_BUILD)/test_%: tests/c/test_%.c $(C_BUILD)/libganchroma.a
+	@$(CC) $(C_ALL) -Itests/c $< $(C_BUILD)/libganchroma.a -o $@ -lm
+
+-include $(C_OBJECTS:.o=.d) $(C_CHECKS:=.d)
+
+# -- sanitizers: a build of their own in build/, the installed one stays as it is -----------------------------------
+
+SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
+    --ignore=tests/test_notebooks.py -p no:cacheprovider -m "not slow" -k "not torch" tests
+# -g1: line numbers are enough, and whole debug information doubles the time to compile.
+ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
+UBSAN := -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
+
+define sanitize # name, flags, environment of pytest
+	$(SUBMAKE) test-c C_BUILD=build/$(1)/c C_FLAGS='$(2)'
+	@GANCHROMA_CFLAGS='$(2)' $(BIN)/python setup.py --quiet build --build-base build/$(1) --build-lib build/$(1)/lib
+	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST) $(SANITIZED)
+endef
+
+asan: $(VENV)/extra-test ## wrong addresses and undefined behaviour, in the C checks (leaks too) and the Python tests
+	$(call sanitize,asan,$(ASAN),ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)")
+
+ubsan: $(VENV)/extra-test ## undefined behaviour alone: faster
+	$(call sanitize,ubsan,$(UBSAN),)
+
+# With GCC's OpenMP the sanitizer sees races that are none; Clang's tells it about its barriers through Archer. Where
+# that library is missing, the checks run without OpenMP: their own threads still meet in the core.
+tsan: ## data races, in the C checks, with Clang
+	$(SUBMAKE) test-c CC=clang C_BUILD=build/tsan/c C_FLAGS='-fsanitize=thread -O1 -g1' C_OPENMP="$$(echo 'int main(void) { return 0; }' \
+	    | clang -fopenmp -include omp.h -x c - -o /dev/null 2>/dev/null && echo -fopenmp)" OMP_TOOL_LIBRARIES=libarcher.so

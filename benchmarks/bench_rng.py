@@ -1,0 +1,81 @@
+"""PyTorch's random numbers, from ganchroma and from PyTorch, and ganchroma's own, on one thread.
+
+Run: python benchmarks/bench_rng.py [--json]
+
+First the numbers of both are compared, bit for bit, for the capability that this process's PyTorch has. Then ours,
+PyTorch, ganchroma's own stream and plainly writing the array take turns, as in bench_layer.py.
+"""
+
+import argparse
+import json
+import sys
+from typing import Any
+
+import numpy as np
+from bench_layer import time_turns, timed
+from roof import Roof
+
+import ganchroma as gch
+from ganchroma import _core
+
+try:
+    import torch
+except ImportError:
+    sys.exit("this benchmark compares with PyTorch; install it: pip install ganchroma[bench]")
+
+COUNT = 10_000_000
+CAPABILITY = "default" if torch.backends.cpu.get_cpu_capability() == "DEFAULT" else "avx2"
+
+
+def check(law: str, dtype: Any) -> None:
+    """Stops if one bit differs."""
+    array, tensor = np.empty(100_003, dtype), torch.from_numpy(np.empty(100_003, dtype))
+    getattr(gch.TorchGenerator(0, CAPABILITY), law)(array, 0.0, 1.0)
+    getattr(tensor, f"{law}_")(0.0, 1.0, generator=torch.Generator().manual_seed(0))
+    assert array.tobytes() == tensor.numpy().tobytes(), f"{law} {np.dtype(dtype)} is not PyTorch's"
+
+
+def measure(roof: Roof, law: str, dtype: Any) -> dict[str, Any]:
+    check(law, dtype)
+    array = np.zeros(COUNT, dtype)
+    tensor = torch.from_numpy(array)
+    ours = getattr(gch.TorchGenerator(0, CAPABILITY), law)
+    theirs = getattr(tensor, f"{law}_")
+    own = getattr(gch.rng.as_stream(0), law)
+    calls = [
+        lambda: ours(array, 0.0, 1.0, threads=1),
+        lambda: theirs(0.0, 1.0),
+        lambda: own(array, 0.0, 1.0, threads=1),
+        lambda: array.fill(0),
+    ]
+    times = time_turns(roof, [timed(call, 1) for call in calls], 1)
+    names = ("ours", "torch", "own_stream", "write")
+    row = {f"{name}_ns": 1e9 * seconds / COUNT for name, seconds in zip(names, times, strict=True)}
+    return {"law": law, "dtype": np.dtype(dtype).name, **row, "ratio": times[1] / times[0]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    roof = Roof(_core.isa())
+    for _ in range(25):
+        roof.flops(1)
+    rows = [measure(roof, law, dtype) for law in ("uniform", "normal") for dtype in (np.float32, np.float64)]
+    if options.json:
+        json.dump({"isa": _core.isa(), "torch": torch.__version__, "capability": CAPABILITY, "cases": rows}, sys.stdout)
+        print()
+        return
+    print(f"{_core.isa()}, torch {torch.__version__} ({CAPABILITY}); ns a number, {COUNT:,} on one thread\n")
+    print(f"{'law':9s}{'dtype':9s}{'ours':>8s}{'torch':>8s}{'faster':>9s}{'own stream':>12s}{'writing':>9s}")
+    for row in rows:
+        print(
+            f"{row['law']:9s}{row['dtype']:9s}{row['ours_ns']:8.2f}{row['torch_ns']:8.2f}{row['ratio']:8.1f}x"
+            f"{row['own_stream_ns']:12.2f}{row['write_ns']:9.2f}"
+        )
+    print("\nfaster: PyTorch's time over ours, the same bits; processor time")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+/* Compiler differences, and nothing else. GCC and Clang are the supported compilers. */
+#ifndef GCH_COMMON_H
+#define GCH_COMMON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(__GNUC__)
+#    error "ganchroma needs GCC or Clang"
+#endif
+
+#define GCH_INLINE static inline __attribute__((always_inline))
+#define GCH_RESTRICT __restrict
+#define GCH_ALIGNMENT 64 /* bytes: one cache line, and the widest vector */
+#define GCH_ALIGNED __attribute__((aligned(GCH_ALIGNMENT)))
+#define GCH_UNUSED __attribute__((unused))
+#ifdef __clang__
+#    define GCH_UNROLL _Pragma("unroll")
+#else
+#    define GCH_UNROLL _Pragma("GCC unroll 16")
+#endif
+#define GCH_PREFETCH(address) __builtin_prefetch(address)
+
+#if defined(__x86_64__)
+#    define GCH_X86_64 1
+#elif defined(__aarch64__)
+#    define GCH_AARCH64 1
+#endif
+
+/* The two element types of the core; tables of kernels are indexed by it. */
+enum gch_real { GCH_F32 = 0, GCH_F64 = 1, GCH_REALS = 2 };
+
+GCH_INLINE size_t gch_real_size(enum gch_real real)
+{
+    return real == GCH_F32 ? sizeof(float) : sizeof(double);
+}
+
+#endif

@@ -1,0 +1,122 @@
+#include "core/images.h"
+#include "core/parallel.h"
+#include "cpu/dispatch.h"
+
+struct job {
+    const struct gch_images *images, *out;
+    struct gch_range range;
+    gch_color_kernel convert;
+    enum gch_rule rule;
+    int opponent;
+    struct gch_moments *moments; /* one a chunk */
+    struct gch_chunk *scratch;   /* one a worker */
+};
+
+static enum gch_real real_of(enum gch_pixel pixel) { return pixel == GCH_PIXEL_F64 ? GCH_F64 : GCH_F32; }
+
+/* Runs `task` over all chunks of all images. */
+static enum gch_status run(struct job *job, gch_task task, int threads)
+{
+    enum gch_status status = gch_images_check(job->images);
+    if (status != GCH_OK || job->images->count == 0) return status;
+    job->scratch = gch_alloc((size_t)threads, sizeof *job->scratch);
+    if (job->scratch == NULL) return GCH_NO_MEMORY;
+    gch_parallel_for(0, job->images->count * gch_images_chunks(job->images), threads, task, job);
+    gch_free(job->scratch);
+    return GCH_OK;
+}
+
+static void convert_chunk(void *context, ptrdiff_t index, int worker)
+{
+    const struct job *job = context;
+    struct gch_chunk *scratch = &job->scratch[worker];
+    ptrdiff_t chunks = gch_images_chunks(job->images), image = index / chunks, chunk = index % chunks;
+    const void *rgb[3];
+    void *const out[3] = {scratch->plane[0], scratch->plane[1], scratch->plane[2]};
+    for (int i = 0; i < 3; ++i)
+        rgb[i] = gch_images_load(job->images, image, i, chunk, scratch->plane[i]);
+    job->convert(&job->range, rgb, out, gch_images_chunk_size(job->images, chunk));
+    for (int i = 0; i < 3; ++i)
+        gch_images_store(job->out, image, i, chunk, out[i]);
+}
+
+enum gch_status gch_color_convert(enum gch_space space, const struct gch_range *range,
+                                  const struct gch_images *rgb, const struct gch_images *out, int threads)
+{
+    if (rgb->pixel == GCH_PIXEL_U8 || rgb->pixel != out->pixel) return GCH_BAD_VALUE;
+    const struct gch_color_kernels *kernels = &gch_isa()->color[real_of(rgb->pixel)];
+    struct job job = {.images = rgb, .out = out, .range = *range};
+    job.convert = space == GCH_LAB ? kernels->lab : kernels->hsv;
+    return run(&job, convert_chunk, threads);
+}
+
+static void measure_chunk(void *context, ptrdiff_t index, int worker)
+{
+    const struct job *job = context;
+    const struct gch_isa *isa = gch_isa();
+    struct gch_chunk *scratch = &job->scratch[worker];
+    ptrdiff_t chunks = gch_images_chunks(job->images), image = index / chunks, chunk = index % chunks;
+    ptrdiff_t count = gch_images_chunk_size(job->images, chunk);
+    enum gch_real real = real_of(job->images->pixel);
+    const void *rgb[3];
+    for (int i = 0; i < 3; ++i) {
+        if (job->images->pixel == GCH_PIXEL_U8) {
+            isa->levels_from_bytes(gch_images_load(job->images, image, i, chunk, scratch->bytes),
+                                   scratch->level[i], count);
+            rgb[i] = scratch->level[i];
+        } else {
+            rgb[i] = gch_images_load(job->images, image, i, chunk, scratch->plane[i]);
+        }
+    }
+    if (job->opponent) {
+        void *const out[3] = {scratch->plane[0], scratch->plane[1], scratch->plane[2]};
+        isa->color[real].opponent(&job->range, rgb, out, count);
+        for (int i = 0; i < 3; ++i)
+            rgb[i] = out[i];
+    }
+    isa->moments[real].row(rgb[0], rgb[1], rgb[2], count, &job->moments[index]);
+}
+
+enum gch_status gch_color_moments(const struct gch_images *images, int opponent, struct gch_moments *moments,
+                                  int threads)
+{
+    struct job job = {.images = images, .opponent = opponent};
+    enum gch_status status = gch_images_check(images);
+    if (status != GCH_OK) return status;
+    ptrdiff_t chunks = gch_images_chunks(images);
+    job.moments = gch_alloc((size_t)(images->count * chunks), sizeof *job.moments);
+    if (job.moments == NULL) return GCH_NO_MEMORY;
+    status = run(&job, measure_chunk, threads);
+    for (ptrdiff_t i = 0; i < images->count && status == GCH_OK; ++i) {
+        gch_moments_tree(&job.moments[i * chunks], chunks);
+        moments[i] = job.moments[i * chunks];
+    }
+    gch_free(job.moments);
+    return status;
+}
+
+static void quantize_chunk(void *context, ptrdiff_t index, int worker)
+{
+    const struct job *job = context;
+    struct gch_chunk *scratch = &job->scratch[worker];
+    ptrdiff_t chunks = gch_images_chunks(job->images), image = index / chunks, chunk = index % chunks;
+    ptrdiff_t count = gch_images_chunk_size(job->images, chunk);
+    struct gch_value_extremes unused = {{0, 0}, 0, 0};
+    for (int i = 0; i < 3; ++i) {
+        const void *values = gch_images_load(job->images, image, i, chunk, scratch->plane[i]);
+        float *level = scratch->level[0];
+        gch_isa()->stats[real_of(job->images->pixel)].quantize(&job->range, job->rule, values, level, count,
+                                                               &unused);
+        for (ptrdiff_t k = 0; k < count; ++k)
+            scratch->bytes[k] = (uint8_t)level[k];
+        gch_images_store(job->out, image, i, chunk, scratch->bytes);
+    }
+}
+
+enum gch_status gch_color_quantize(const struct gch_range *range, enum gch_rule rule,
+                                   const struct gch_images *images, const struct gch_images *out, int threads)
+{
+    if (images->pixel == GCH_PIXEL_U8 || out->pixel != GCH_PIXEL_U8) return GCH_BAD_VALUE;
+    struct job job = {.images = images, .out = out, .range = *range, .rule = rule};
+    return run(&job, quantize_chunk, threads);
+}

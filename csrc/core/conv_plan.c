@@ -1,0 +1,307 @@
+/* Plans: sizes, tables and scratch of one call. */
+#include "core/conv_plan.h"
+
+#include <string.h>
+
+enum {
+    MOST_SIZE = 1 << 30,    /* of anything along an axis: products of two then fit */
+    BAND_POSITIONS = 4096,  /* a block of channels of so many positions stays in the second-level cache ... */
+    BAND_SUMS = 128 * 1024, /* ... and so do the sums of a band */
+    LONG_ROW = 512,         /* beyond this, longer rows gain nothing */
+    ITEMS_PER_THREAD = 4,   /* to share the work evenly */
+};
+
+static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t unit) { return (n + unit - 1) / unit * unit; }
+static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+
+/* a * b, or more than any allocation can give. */
+static size_t times(size_t a, size_t b)
+{
+    size_t product;
+    return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
+}
+
+static int outside(ptrdiff_t value, ptrdiff_t low) { return value < low || value > MOST_SIZE; }
+
+static enum gch_status check(const struct gch_conv_call *call)
+{
+    const struct gch_conv_geometry *g = &call->geometry;
+    if (call->images < 0 || call->channels < 1 || call->filters < 1 || call->threads < 1)
+        return GCH_BAD_VALUE;
+    if (call->moments != NULL && call->filters != 3) return GCH_BAD_VALUE;
+    for (int i = 0; i < 2; ++i) {
+        if (call->size[i] < 1 || call->kernel[i] < 1 || g->stride[i] < 1 || g->dilation[i] < 1)
+            return GCH_BAD_VALUE;
+        const int zeros = !g->transposed && g->padding_mode == GCH_PAD_ZEROS;
+        if (g->pad[i][0] < 0 || (g->pad[i][1] < 0 && !zeros) || g->output_padding[i] < 0)
+            return GCH_BAD_VALUE;
+        if (outside(call->size[i], 1) || outside(call->kernel[i], 1) || outside(g->stride[i], 1))
+            return GCH_TOO_LARGE;
+        if (outside(g->dilation[i], 1) || outside(g->pad[i][0], 0) || outside(g->pad[i][1], -MOST_SIZE))
+            return GCH_TOO_LARGE;
+    }
+    return GCH_OK;
+}
+
+enum gch_status gch_conv_output_size(const struct gch_conv_call *call, ptrdiff_t size[2])
+{
+    enum gch_status status = check(call);
+    for (int i = 0; i < 2 && status == GCH_OK; ++i)
+        status = call->geometry.transposed ? gch_conv_transpose_axis_size(call, i, &size[i])
+                                           : gch_conv_axis_size(call, i, &size[i]);
+    return status;
+}
+
+static enum gch_status plan_weights(struct gch_conv_plan *plan)
+{
+    const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
+    const ptrdiff_t kw = plan->call.kernel[1];
+    plan->offset = gch_alloc(times((size_t)columns->phases, (size_t)kw), sizeof *plan->offset);
+    plan->weights = gch_alloc(times((size_t)rows->phases, (size_t)columns->phases), sizeof *plan->weights);
+    if (plan->offset == NULL || plan->weights == NULL) return GCH_NO_MEMORY;
+    for (ptrdiff_t p = 0; p < columns->phases; ++p)
+        for (ptrdiff_t t = 0; t < columns->phase[p].taps; ++t)
+            plan->offset[p * kw + t] = columns->phase[p].first + t * columns->pitch;
+    ptrdiff_t at = 0;
+    for (ptrdiff_t py = 0; py < rows->phases; ++py) {
+        for (ptrdiff_t px = 0; px < columns->phases; ++px) {
+            plan->weights[py * columns->phases + px] = at;
+            at += plan->call.channels * plan->call.filters * rows->phase[py].taps * columns->phase[px].taps;
+        }
+    }
+    plan->packed_size = (size_t)at;
+    const struct gch_conv_phase *phase = columns->phase;
+    if (columns->phases != 2 || columns->pitch != -1 || phase[0].taps == 0 || phase[1].taps == 0)
+        return GCH_OK;
+    const ptrdiff_t last = least(phase[0].first - phase[0].taps, phase[1].first - phase[1].taps);
+    plan->paired = plan->kernels->pair != NULL && plan->call.filters <= GCH_CONV_PAIR_FILTERS &&
+                   most(phase[0].first, phase[1].first) - last <= GCH_CONV_PAIR_COLUMNS;
+    return GCH_OK;
+}
+
+/* Entry i of a run stands for padded column first + i * stride. */
+static void plan_run(const struct gch_conv_plan *plan, ptrdiff_t *index, ptrdiff_t count, ptrdiff_t first,
+                     struct gch_conv_stage *stage)
+{
+    const struct gch_conv_geometry *g = &plan->call.geometry;
+    const ptrdiff_t stride = g->stride[1], width = plan->call.size[1];
+    *stage = (struct gch_conv_stage){.index = index, .count = count, .first = first, .stride = stride};
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        const ptrdiff_t column = first + i * stride;
+        index[i] = column < width + g->pad[1][1] ? gch_conv_pad_index(g->padding_mode, column, width) : -1;
+        if (column < 0) stage->begin = stage->end = i + 1;
+        if (column >= 0 && column < width) stage->end = i + 1;
+    }
+}
+
+static enum gch_status stage_segment(struct gch_conv_plan *plan, ptrdiff_t begin, ptrdiff_t end)
+{
+    const struct gch_conv_geometry *g = &plan->call.geometry;
+    const ptrdiff_t stride = g->stride[1], dilation = g->dilation[1], kw = plan->call.kernel[1];
+    const ptrdiff_t reach = (kw - 1) * dilation, count = round_up(end - begin, GCH_CONV_COLUMNS);
+    ptrdiff_t runs = least(stride, reach + 1), run = count + reach / stride;
+    const int apart = kw * count < runs * run; /* taps have few columns in common: a run for each */
+    if (apart) runs = kw, run = count;
+    struct gch_conv_segment *segment = &plan->segment[plan->segments++];
+    *segment = (struct gch_conv_segment){.begin = begin, .end = end, .staged = 1, .length = runs * run};
+    segment->index = gch_alloc((size_t)segment->length, sizeof *segment->index);
+    segment->offset = gch_alloc((size_t)kw, sizeof *segment->offset);
+    segment->stage = gch_alloc((size_t)runs, sizeof *segment->stage);
+    segment->runs = runs;
+    if (segment->index == NULL || segment->offset == NULL || segment->stage == NULL) return GCH_NO_MEMORY;
+    for (ptrdiff_t kx = 0; kx < kw; ++kx)
+        segment->offset[kx] =
+            (apart ? kx * run : kx * dilation % stride * run + kx * dilation / stride) - begin;
+    for (ptrdiff_t r = 0; r < runs; ++r)
+        plan_run(plan, segment->index + r * run, run,
+                 begin * stride + r * (apart ? dilation : 1) - g->pad[1][0], &segment->stage[r]);
+    return GCH_OK;
+}
+
+/* Zeros beside a row cost a mask in the tiles at its ends. Other padding needs copies, of those ends alone; a
+ * column stride needs one of everything. */
+static enum gch_status plan_segments(struct gch_conv_plan *plan)
+{
+    const struct gch_conv_geometry *g = &plan->call.geometry;
+    const ptrdiff_t end = plan->axis[1].phase[0].count;
+    const ptrdiff_t before = g->pad[1][0], after = g->pad[1][1];
+    ptrdiff_t first = 0, last = end;
+    if (!g->transposed && g->stride[1] > 1) {
+        last = 0;
+    } else if (g->padding_mode != GCH_PAD_ZEROS) {
+        const ptrdiff_t whole = plan->call.size[1] - g->dilation[1] * (plan->call.kernel[1] - 1) + before;
+        first = round_up(before, GCH_CONV_COLUMNS);
+        if (after > 0) last = least(end, most(whole, 0) / GCH_CONV_COLUMNS * GCH_CONV_COLUMNS);
+    }
+    if (first >= last) return stage_segment(plan, 0, end);
+    enum gch_status status = first > 0 ? stage_segment(plan, 0, first) : GCH_OK;
+    if (status != GCH_OK) return status;
+    plan->segment[plan->segments++] = (struct gch_conv_segment){.begin = first, .end = last};
+    return last < end ? stage_segment(plan, last, end) : GCH_OK;
+}
+
+static void plan_bands(struct gch_conv_plan *plan)
+{
+    const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
+    const ptrdiff_t positions = rows->phase[0].count, unit = GCH_CONV_ROWS;
+    plan->sum_row = round_up(columns->phase[0].count, GCH_CONV_COLUMNS);
+    const size_t planes = times((size_t)(rows->phases * columns->phases), (size_t)plan->call.filters);
+    const size_t sums = times(planes, (size_t)plan->sum_row);
+    ptrdiff_t band = most(unit, BAND_POSITIONS / plan->sum_row / unit * unit);
+    band = least(band, round_up(positions, unit));
+    while (band > unit && times(sums, (size_t)band) > BAND_SUMS)
+        band = round_up(band / 2, unit);
+    const ptrdiff_t items = (ptrdiff_t)plan->call.threads * ITEMS_PER_THREAD;
+    while (plan->call.threads > 1 && band > unit && plan->call.images * ((positions - 1) / band + 1) < items)
+        band = round_up(band / 2, unit);
+    plan->bands = (positions - 1) / band + 1;
+    plan->band = round_up((positions - 1) / plan->bands + 1, unit);
+    plan->bands = (positions - 1) / plan->band + 1;
+    /* One line apart from a power of two, lest the filters' sums share cache sets. */
+    plan->sum_filter = plan->band * plan->sum_row + GCH_CONV_COLUMNS;
+}
+
+static enum gch_status plan_worker(const struct gch_conv_plan *plan, struct gch_conv_worker *worker,
+                                   size_t staged)
+{
+    const struct gch_conv_call *call = &plan->call;
+    const size_t size = gch_real_size(call->real);
+    const size_t phases = (size_t)(plan->axis[0].phases * plan->axis[1].phases);
+    const size_t table = (size_t)call->kernel[0] * GCH_CONV_ROWS + GCH_CONV_ROWS;
+    worker->image = -1;
+    worker->sum = gch_alloc(times(times(phases, (size_t)call->filters), (size_t)plan->sum_filter), size);
+    worker->row = gch_alloc(table, sizeof *worker->row);
+    worker->step = gch_alloc(table, sizeof *worker->step);
+    if (worker->sum == NULL || worker->row == NULL || worker->step == NULL) return GCH_NO_MEMORY;
+    if (staged > 0 && (worker->staged = gch_alloc(staged, size)) == NULL) return GCH_NO_MEMORY;
+    if (call->channel_scale != NULL && (worker->packed = gch_alloc(plan->packed_size, size)) == NULL)
+        return GCH_NO_MEMORY;
+    if (call->out == NULL) {
+        worker->line = gch_alloc(times((size_t)call->filters, (size_t)plan->axis[1].output), size);
+        if (worker->line == NULL) return GCH_NO_MEMORY;
+    }
+    return GCH_OK;
+}
+
+static enum gch_status plan_scratch(struct gch_conv_plan *plan)
+{
+    const struct gch_conv_call *call = &plan->call;
+    const struct gch_conv_axis *rows = &plan->axis[0];
+    const size_t size = gch_real_size(call->real);
+    ptrdiff_t width = call->size[1];
+    size_t staged = 0;
+    const ptrdiff_t reach = (plan->band - 1) * rows->stride + (call->kernel[0] - 1) * most(rows->pitch, 0);
+    plan->apart = plan->band * call->kernel[0] < reach + 1; /* rows between them that no tap reads */
+    plan->staged_rows = plan->apart ? plan->band * call->kernel[0] : reach + 1;
+    for (int i = 0; i < plan->segments; ++i) {
+        struct gch_conv_segment *segment = &plan->segment[i];
+        if (!segment->staged) continue;
+        const size_t plane = times((size_t)plan->staged_rows, (size_t)segment->length);
+        segment->at = staged;
+        if (__builtin_add_overflow(staged, times(plane, GCH_CONV_BLOCK), &staged)) return GCH_TOO_LARGE;
+        width = most(width, segment->length);
+    }
+    plan->zeros = gch_alloc((size_t)width, size);
+    if (plan->zeros == NULL) return GCH_NO_MEMORY;
+    memset(plan->zeros, 0, (size_t)width * size);
+    if (call->moments != NULL) {
+        plan->row_moments =
+            gch_alloc(times((size_t)call->images, (size_t)rows->output), sizeof *plan->row_moments);
+        if (plan->row_moments == NULL) return GCH_NO_MEMORY;
+    }
+    plan->workers = (int)least(call->threads, most(1, gch_conv_items(plan)));
+    plan->worker = gch_alloc((size_t)plan->workers, sizeof *plan->worker);
+    if (plan->worker == NULL) return GCH_NO_MEMORY;
+    memset(plan->worker, 0, (size_t)plan->workers * sizeof *plan->worker);
+    for (int i = 0; i < plan->workers; ++i) {
+        enum gch_status status = plan_worker(plan, &plan->worker[i], staged);
+        if (status != GCH_OK) return status;
+    }
+    if (call->channel_scale != NULL) return GCH_OK;
+    plan->packed = gch_alloc(plan->packed_size, size);
+    if (plan->packed == NULL) return GCH_NO_MEMORY;
+    plan->finite = gch_conv_pack_weights(plan, 0, plan->packed);
+    return GCH_OK;
+}
+
+static enum gch_status fill(struct gch_conv_plan *plan)
+{
+    for (int i = 0; i < 2; ++i) {
+        enum gch_status status = plan->call.geometry.transposed ? gch_conv_transpose_plan_axis(plan, i)
+                                                                : gch_conv_plan_axis(plan, i);
+        if (status != GCH_OK) return status;
+    }
+    enum gch_status status = plan_weights(plan);
+    if (status == GCH_OK) status = plan_segments(plan);
+    if (status != GCH_OK) return status;
+    plan_bands(plan);
+    return plan_scratch(plan);
+}
+
+/* Where every output reads one input at its own place the rows mean nothing: fewer and longer ones fill the
+ * vectors and cost less to set up. */
+static void lengthen_rows(struct gch_conv_call *call, ptrdiff_t output[2])
+{
+    const struct gch_conv_geometry *g = &call->geometry;
+    for (int i = 0; i < 2; ++i)
+        if (call->kernel[i] != 1 || g->stride[i] != 1 || call->size[i] != output[i] || g->pad[i][0] != 0)
+            return;
+    while (call->size[0] > GCH_CONV_ROWS && call->size[0] % 2 == 0 && call->size[1] < LONG_ROW) {
+        call->size[0] /= 2;
+        call->size[1] *= 2;
+    }
+    output[0] = call->size[0];
+    output[1] = call->size[1];
+}
+
+enum gch_status gch_conv_open(const struct gch_conv_call *call, struct gch_conv_plan **opened)
+{
+    ptrdiff_t size[2];
+    *opened = NULL;
+    enum gch_status status = gch_conv_output_size(call, size);
+    if (status != GCH_OK) return status;
+    struct gch_conv_plan *plan = gch_alloc(1, sizeof *plan);
+    if (plan == NULL) return GCH_NO_MEMORY;
+    memset(plan, 0, sizeof *plan);
+    plan->call = *call;
+    plan->kernels = &gch_isa()->conv[call->real];
+    plan->moments = &gch_isa()->moments[call->real];
+    lengthen_rows(&plan->call, size);
+    plan->axis[0].output = size[0];
+    plan->axis[1].output = size[1];
+    status = fill(plan);
+    if (status == GCH_OK)
+        *opened = plan;
+    else
+        gch_conv_close(plan);
+    return status;
+}
+
+void gch_conv_close(struct gch_conv_plan *plan)
+{
+    if (plan == NULL) return;
+    for (int i = 0; plan->worker != NULL && i < plan->workers; ++i) {
+        struct gch_conv_worker *worker = &plan->worker[i];
+        gch_free(worker->sum);
+        gch_free(worker->staged);
+        gch_free(worker->packed);
+        gch_free(worker->line);
+        gch_free(worker->row);
+        gch_free(worker->step);
+    }
+    for (int i = 0; i < plan->segments; ++i) {
+        gch_free(plan->segment[i].index);
+        gch_free(plan->segment[i].offset);
+        gch_free(plan->segment[i].stage);
+    }
+    gch_free(plan->worker);
+    gch_free(plan->zeros);
+    gch_free(plan->packed);
+    gch_free(plan->row_moments);
+    gch_free(plan->offset);
+    gch_free(plan->weights);
+    gch_free(plan->axis[0].phase);
+    gch_free(plan->axis[1].phase);
+    gch_free(plan);
+}

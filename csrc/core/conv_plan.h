@@ -1,0 +1,89 @@
+/* How a layer is cut into strips: shared by the files that plan and the file that runs.
+ *
+ * Along each axis the output is dealt out to phases, output o = q * phases + p being position q of phase p.
+ * Within a phase, tap t reads input q * stride + first + t * pitch. A convolution has one phase; a transposed
+ * one has as many as its stride, each a correlation of unit stride with the kernel's taps tap, tap +
+ * tap_pitch, ...
+ */
+#ifndef GCH_CORE_CONV_PLAN_H
+#define GCH_CORE_CONV_PLAN_H
+
+#include "core/ganchroma.h"
+#include "cpu/dispatch.h"
+
+struct gch_conv_phase {
+    ptrdiff_t count; /* positions */
+    ptrdiff_t taps, tap, first;
+};
+
+struct gch_conv_axis {
+    ptrdiff_t phases, stride, pitch, tap_pitch;
+    ptrdiff_t output;
+    struct gch_conv_phase *phase;
+};
+
+/* Output columns begin <= x < end, read from the input itself or from a staged copy that holds padding or the
+ * columns of a stride in separate runs. */
+struct gch_conv_segment {
+    ptrdiff_t begin, end;
+    int staged;
+    ptrdiff_t length;             /* staged: elements of a row */
+    ptrdiff_t *index;             /* staged: the input column of each, or -1 for a zero */
+    ptrdiff_t *offset;            /* staged: per kx */
+    struct gch_conv_stage *stage; /* staged: how to copy each run of a row */
+    ptrdiff_t runs;
+    size_t at; /* staged: where the worker's copy begins, in elements */
+};
+
+struct gch_conv_worker {
+    char *sum;        /* [row phase][column phase][filter][row][column] of a band */
+    char *staged;     /* [segment][channel][row][column] of a band and a block */
+    char *packed;     /* weights of one image, where channel_scale makes them differ */
+    char *line;       /* one output row of each filter, where there is no out */
+    const void **row; /* the tables of a strip */
+    ptrdiff_t *step;
+    ptrdiff_t image; /* whose weights are packed; -1: none */
+    int finite;      /* whether those weights are */
+};
+
+struct gch_conv_plan {
+    struct gch_conv_call call;
+    const struct gch_conv_kernels *kernels;
+    const struct gch_moments_kernels *moments;
+    struct gch_conv_axis axis[2];
+    ptrdiff_t *offset;  /* direct column offsets: phase p, kx at [p * kernel columns + kx] */
+    ptrdiff_t *weights; /* where the weights of phase pair (py, px) begin, in elements: [py * phases + px] */
+    size_t packed_size; /* elements of all packed weights of an image */
+    struct gch_conv_segment segment[3];
+    int segments;
+    int paired;                      /* both column phases of a stride of two in one kernel */
+    ptrdiff_t band, bands;           /* positions along the rows in a band, bands of an image */
+    ptrdiff_t staged_rows;           /* rows of the staged copies */
+    int apart;                       /* staged: the rows of each position by themselves, one per tap */
+    ptrdiff_t sum_row, sum_filter;   /* elements */
+    struct gch_moments *row_moments; /* [image][output row] or NULL */
+    char *packed;                    /* shared weights, where there is no channel_scale */
+    int finite;                      /* whether those weights are */
+    char *zeros;                     /* a row of zeros */
+    struct gch_conv_worker *worker;
+    int workers;
+};
+
+/* Fill plan->axis[which] (phases allocated). */
+enum gch_status gch_conv_plan_axis(struct gch_conv_plan *plan, int which);
+enum gch_status gch_conv_transpose_plan_axis(struct gch_conv_plan *plan, int which);
+
+/* The output size along one axis; GCH_BAD_VALUE if the axis contradicts itself or nothing is left. */
+enum gch_status gch_conv_axis_size(const struct gch_conv_call *call, int which, ptrdiff_t *size);
+enum gch_status gch_conv_transpose_axis_size(const struct gch_conv_call *call, int which, ptrdiff_t *size);
+
+/* The input position that a padded one stands for, or -1 for a zero. */
+ptrdiff_t gch_conv_pad_index(enum gch_padding_mode mode, ptrdiff_t index, ptrdiff_t size);
+
+/* Weights of one image in the order of the strips; whether all are finite. */
+int gch_conv_pack_weights(const struct gch_conv_plan *plan, ptrdiff_t image, char *packed);
+
+/* One item of work. */
+void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_conv_worker *worker);
+
+#endif

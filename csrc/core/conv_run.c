@@ -1,0 +1,371 @@
+/* Runs a plan: for each band of output rows, block after block of channels, strip after strip. */
+#include "core/conv_plan.h"
+
+#include "core/parallel.h"
+
+static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+int gch_conv_pack_weights(const struct gch_conv_plan *plan, ptrdiff_t image, char *packed)
+{
+    const struct gch_conv_call *call = &plan->call;
+    const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
+    const ptrdiff_t kernel = call->kernel[0] * call->kernel[1], size = (ptrdiff_t)gch_real_size(call->real);
+    const int transposed = call->geometry.transposed;
+    int finite = 1;
+    struct gch_conv_pack pack = {
+        .weight_filter = transposed ? kernel : call->channels * kernel,
+        .weight_channel = transposed ? call->filters * kernel : kernel,
+        .weight_row = call->kernel[1],
+        .channels = call->channels,
+        .pitch = {rows->tap_pitch, columns->tap_pitch},
+    };
+    if (call->channel_scale != NULL)
+        pack.channel_scale = (const char *)call->channel_scale + image * call->channels * size;
+    for (ptrdiff_t py = 0; py < rows->phases; ++py) {
+        for (ptrdiff_t px = 0; px < columns->phases; ++px) {
+            char *target = packed + plan->weights[py * columns->phases + px] * size;
+            pack.first[0] = rows->phase[py].tap, pack.first[1] = columns->phase[px].tap;
+            pack.taps[0] = rows->phase[py].taps, pack.taps[1] = columns->phase[px].taps;
+            for (ptrdiff_t f = 0; f < call->filters; f += GCH_CONV_FILTERS) {
+                pack.filters = least(GCH_CONV_FILTERS, call->filters - f);
+                pack.weight = (const char *)call->weight + f * pack.weight_filter * size;
+                pack.packed = target;
+                finite &= plan->kernels->pack(&pack);
+                target += pack.filters * call->channels * pack.taps[0] * pack.taps[1] * size;
+            }
+        }
+    }
+    return finite;
+}
+
+/* What one item works on. */
+struct band {
+    struct gch_conv_plan *plan;
+    struct gch_conv_worker *worker;
+    ptrdiff_t image, from, to; /* positions along the rows */
+    const char *packed;
+    int skip;          /* pixels that are not there: infinite weights must not meet them */
+    ptrdiff_t channel; /* the block's first */
+    int channels;
+    ptrdiff_t size; /* bytes of an element */
+};
+
+/* The input row behind a position of the padded input, or -1 for zeros. Strips may hang over the end: zeros
+ * too. */
+static ptrdiff_t input_row(const struct gch_conv_plan *plan, ptrdiff_t row)
+{
+    const struct gch_conv_geometry *g = &plan->call.geometry;
+    const ptrdiff_t size = plan->call.size[0];
+    if (g->transposed) return gch_conv_pad_index(GCH_PAD_ZEROS, row, size);
+    if (row < -g->pad[0][0] || row >= size + g->pad[0][1]) return -1;
+    return gch_conv_pad_index(g->padding_mode, row, size);
+}
+
+static const char *input_at(const struct band *band, ptrdiff_t image, ptrdiff_t channel, ptrdiff_t row)
+{
+    const struct gch_conv_call *call = &band->plan->call;
+    const ptrdiff_t plane = image * call->channels + channel;
+    return (const char *)call->x + (plane * call->size[0] + row) * call->size[1] * band->size;
+}
+
+/* Copies what a staged segment reads of this block: row i of the copy is padded row from * stride + first +
+ * i; where positions stand apart, the one that tap i % taps reads at position from + i / taps. */
+static void stage(const struct band *band, const struct gch_conv_segment *segment)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const struct gch_conv_axis *rows = &plan->axis[0];
+    const ptrdiff_t origin = band->from * rows->stride + rows->phase[0].first, taps = rows->phase[0].taps;
+    char *target = band->worker->staged + (ptrdiff_t)segment->at * band->size;
+    for (int c = 0; c < band->channels; ++c) {
+        for (ptrdiff_t i = 0; i < plan->staged_rows; ++i) {
+            const ptrdiff_t at = plan->apart ? i / taps * rows->stride + i % taps * rows->pitch : i;
+            const ptrdiff_t row = input_row(plan, origin + at);
+            for (ptrdiff_t r = 0; r < segment->runs && row >= 0; ++r)
+                plan->kernels->stage(&segment->stage[r], input_at(band, band->image, band->channel + c, row),
+                                     target + r * segment->stage[r].count * band->size);
+            target += segment->length * band->size;
+        }
+    }
+}
+
+/* Entry i of the strip's table: the row that a tap reads at a position. */
+static void set_row(const struct band *band, const struct gch_conv_segment *segment,
+                    const struct gch_conv_phase *phase, ptrdiff_t i, ptrdiff_t position, ptrdiff_t tap)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const struct gch_conv_axis *rows = &plan->axis[0];
+    const ptrdiff_t at = tap * rows->pitch;
+    const ptrdiff_t row = input_row(plan, position * rows->stride + phase->first + at);
+    if (row < 0) {
+        band->worker->row[i] = plan->zeros;
+        band->worker->step[i] = 0;
+    } else if (segment->staged) {
+        const ptrdiff_t below = position - band->from;
+        const ptrdiff_t copy = plan->apart ? below * phase->taps + tap : below * rows->stride + at;
+        band->worker->row[i] =
+            band->worker->staged + ((ptrdiff_t)segment->at + copy * segment->length) * band->size;
+        band->worker->step[i] = plan->staged_rows * segment->length;
+    } else {
+        band->worker->row[i] = input_at(band, band->image, band->channel, row);
+        band->worker->step[i] = plan->call.size[0] * plan->call.size[1];
+    }
+}
+
+/* What to prefetch while a strip runs: its rows in the next block, or in the item that follows. */
+static const char *upcoming(const struct band *band, ptrdiff_t position)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const struct gch_conv_call *call = &plan->call;
+    ptrdiff_t image = band->image, channel = band->channel + GCH_CONV_BLOCK;
+    ptrdiff_t row = position * plan->axis[0].stride;
+    if (channel >= call->channels) {
+        channel = 0;
+        row += plan->band * plan->axis[0].stride;
+        if (row >= call->size[0]) {
+            row = (position - band->from) * plan->axis[0].stride;
+            ++image;
+        }
+    }
+    if (image >= call->images || row >= call->size[0]) return NULL;
+    return input_at(band, image, channel, row);
+}
+
+static void set_next(struct gch_conv_strip *strip, const struct gch_conv_plan *plan, const char *next)
+{
+    strip->next = next != NULL ? next : plan->zeros;
+    strip->next_step = next != NULL ? plan->call.size[0] * plan->call.size[1] : 0;
+}
+
+/* Both column phases of a stride of two at once. Their taps fall from column to column by one, so the two
+ * lists are merged by column. */
+static void run_pair(const struct band *band, struct gch_conv_strip *strip, const char *next, ptrdiff_t top,
+                     ptrdiff_t py)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const struct gch_conv_call *call = &plan->call;
+    const struct gch_conv_phase *phase = plan->axis[1].phase;
+    const ptrdiff_t taps = plan->axis[0].phase[py].taps;
+    struct gch_conv_pair pair;
+    const char *weight[2];
+    char *sum[2];
+    for (int px = 0; px < 2; ++px) {
+        const ptrdiff_t from =
+            plan->weights[2 * py + px] + band->channel * taps * phase[px].taps * call->filters;
+        weight[px] = band->packed + from * band->size;
+        sum[px] = band->worker->sum + ((2 * py + px) * call->filters * plan->sum_filter + top) * band->size;
+    }
+    ptrdiff_t offset[GCH_CONV_PAIR_COLUMNS];
+    const ptrdiff_t high = phase[0].first > phase[1].first ? phase[0].first : phase[1].first;
+    int columns = 0;
+    for (ptrdiff_t column = high; column > high - GCH_CONV_PAIR_COLUMNS; --column) {
+        unsigned char use = 0;
+        for (int px = 0; px < 2; ++px)
+            if (column <= phase[px].first && column > phase[px].first - phase[px].taps)
+                use |= (unsigned char)(1 << px);
+        if (use == 0) continue;
+        offset[columns] = column;
+        pair.use[columns++] = use;
+    }
+    strip->offset = offset, strip->kw = columns;
+    strip->end = phase[0].count, strip->filters = (int)call->filters;
+    strip->weight = weight[0], strip->sum = sum[0];
+    set_next(strip, plan, next);
+    pair.strip = *strip, pair.weight = weight[1], pair.sum = sum[1];
+    plan->kernels->pair(&pair);
+}
+
+/* The strip's table of rows: rising taps of a turned strip read falling rows, from its last output to its
+ * first. */
+static void set_rows(const struct band *band, const struct gch_conv_segment *segment,
+                     const struct gch_conv_phase *phase, ptrdiff_t position, int dense)
+{
+    const struct gch_conv_axis *rows = &band->plan->axis[0];
+    const ptrdiff_t last = GCH_CONV_ROWS - 1;
+    const ptrdiff_t count = dense ? GCH_CONV_ROWS + phase->taps - 1 : GCH_CONV_ROWS * phase->taps;
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        const ptrdiff_t tap = dense ? (i > last ? i - last : 0) : i / GCH_CONV_ROWS;
+        const ptrdiff_t r = dense ? i - tap : i % GCH_CONV_ROWS;
+        set_row(band, segment, phase, i, position + (rows->pitch < 0 ? last - r : r), tap);
+    }
+}
+
+/* One strip of one row phase: every column phase and every filter. With one row and one tap to the next row,
+ * the rows of neighbouring outputs are shared; where rising taps read falling rows the strip is turned upside
+ * down. */
+static void run_strip(const struct band *band, const struct gch_conv_segment *segment, ptrdiff_t position,
+                      ptrdiff_t py)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const struct gch_conv_call *call = &plan->call;
+    const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
+    const struct gch_conv_phase *phase = &rows->phase[py];
+    const int turned = rows->pitch < 0;
+    const int dense = rows->stride == 1 && (rows->pitch == 1 || rows->pitch == -1 || phase->taps == 1);
+    set_rows(band, segment, phase, position, dense);
+    struct gch_conv_strip strip = {
+        .row = band->worker->row,
+        .step = band->worker->step,
+        .width = segment->staged ? segment->length - segment->offset[0] : call->size[1],
+        .sum_row = turned ? -plan->sum_row : plan->sum_row,
+        .sum_filter = plan->sum_filter,
+        .begin = segment->begin,
+        .dense = dense,
+        .channels = band->channels,
+        .kh = (int)phase->taps,
+        .add = band->channel > 0,
+        .skip = band->skip,
+    };
+    const char *next = py == 0 ? upcoming(band, position) : NULL;
+    const ptrdiff_t top = (position - band->from + (turned ? GCH_CONV_ROWS - 1 : 0)) * plan->sum_row;
+    if (dense && plan->paired && !band->skip && phase->taps >= 1 && phase->taps <= GCH_CONV_PAIR_TAPS) {
+        run_pair(band, &strip, next, top, py);
+        return;
+    }
+    for (ptrdiff_t px = 0; px < columns->phases; ++px) {
+        const ptrdiff_t pair = py * columns->phases + px, taps = phase->taps * columns->phase[px].taps;
+        const char *weight = band->packed + plan->weights[pair] * band->size;
+        strip.offset = segment->staged ? segment->offset : plan->offset + px * call->kernel[1];
+        strip.kw = (int)columns->phase[px].taps;
+        strip.end = least(segment->end, columns->phase[px].count);
+        for (ptrdiff_t f = 0; f < call->filters; f += GCH_CONV_FILTERS) {
+            set_next(&strip, plan, next);
+            next = NULL;
+            strip.filters = (int)least(GCH_CONV_FILTERS, call->filters - f);
+            strip.weight = weight + band->channel * taps * strip.filters * band->size;
+            strip.sum =
+                band->worker->sum + ((pair * call->filters + f) * plan->sum_filter + top) * band->size;
+            plan->kernels->strip(&strip);
+            weight += call->channels * taps * strip.filters * band->size;
+        }
+    }
+}
+
+/* What multiplies plane i of the result. */
+static double output_scale(const struct gch_conv_call *call, ptrdiff_t i)
+{
+    if (call->filter_scale == NULL) return call->output_scale;
+    const int f64 = call->real == GCH_F64;
+    return call->output_scale *
+           (f64 ? ((const double *)call->filter_scale)[i] : ((const float *)call->filter_scale)[i]);
+}
+
+static void finish_row(const struct band *band, ptrdiff_t position, ptrdiff_t py)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const struct gch_conv_call *call = &plan->call;
+    const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
+    const ptrdiff_t row = position * rows->phases + py, width = columns->output;
+    struct gch_conv_finish finish = {
+        .sum_phase = call->filters * plan->sum_filter,
+        .phases = columns->phases,
+        .count = width,
+        .activation = &call->activation,
+    };
+    const char *color[3] = {0};
+    for (ptrdiff_t f = 0; f < call->filters; ++f) {
+        const ptrdiff_t at = (py * columns->phases * call->filters + f) * plan->sum_filter;
+        finish.sum = band->worker->sum + (at + (position - band->from) * plan->sum_row) * band->size;
+        finish.scale = output_scale(call, band->image * call->filters + f);
+        finish.bias = call->bias != NULL ? (const char *)call->bias + f * band->size : NULL;
+        char *out = band->worker->line;
+        const ptrdiff_t line = call->out == NULL ? f : (band->image * call->filters + f) * rows->output + row;
+        if (call->out != NULL) out = call->out;
+        finish.out = out + line * width * band->size;
+        plan->kernels->finish(&finish);
+        if (f < 3) color[f] = finish.out;
+    }
+    if (plan->row_moments != NULL)
+        plan->moments->row(color[0], color[1], color[2], width,
+                           &plan->row_moments[band->image * rows->output + row]);
+}
+
+/* All rows of a band as one, where they lie without gaps both in the sums and in the result. */
+static int finish_band(const struct band *band)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const struct gch_conv_call *call = &plan->call;
+    const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
+    if (rows->phases != 1 || columns->phases != 1 || columns->output != plan->sum_row) return 0;
+    if (call->out == NULL || plan->row_moments != NULL) return 0;
+    struct gch_conv_finish finish = {
+        .phases = 1, .count = (band->to - band->from) * plan->sum_row, .activation = &call->activation};
+    for (ptrdiff_t f = 0; f < call->filters; ++f) {
+        const ptrdiff_t plane = band->image * call->filters + f;
+        finish.sum = band->worker->sum + f * plan->sum_filter * band->size;
+        finish.bias = call->bias != NULL ? (const char *)call->bias + f * band->size : NULL;
+        finish.scale = output_scale(call, plane);
+        finish.out = (char *)call->out + (plane * rows->output + band->from) * plan->sum_row * band->size;
+        plan->kernels->finish(&finish);
+    }
+    return 1;
+}
+
+static void run_block(const struct band *band)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    for (int i = 0; i < plan->segments; ++i)
+        if (plan->segment[i].staged) stage(band, &plan->segment[i]);
+    for (ptrdiff_t position = band->from; position < band->to; position += GCH_CONV_ROWS)
+        for (ptrdiff_t py = 0; py < plan->axis[0].phases; ++py)
+            for (int i = 0; i < plan->segments && position < plan->axis[0].phase[py].count; ++i)
+                run_strip(band, &plan->segment[i], position, py);
+}
+
+void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_conv_worker *worker)
+{
+    const struct gch_conv_call *call = &plan->call;
+    struct band band = {.plan = plan, .worker = worker, .image = index / plan->bands, .packed = plan->packed};
+    band.from = index % plan->bands * plan->band;
+    band.to = least(band.from + plan->band, plan->axis[0].phase[0].count);
+    band.size = (ptrdiff_t)gch_real_size(call->real);
+    if (call->channel_scale != NULL) {
+        if (worker->image != band.image)
+            worker->finite = gch_conv_pack_weights(plan, band.image, worker->packed);
+        worker->image = band.image;
+        band.packed = worker->packed;
+    }
+    /* A convolution pads with zeros, which infinite weights turn into NaN; a transposed one with nothing. */
+    const int finite = call->channel_scale != NULL ? worker->finite : plan->finite;
+    band.skip = call->geometry.transposed && !finite;
+    for (band.channel = 0; band.channel < call->channels; band.channel += GCH_CONV_BLOCK) {
+        band.channels = (int)least(GCH_CONV_BLOCK, call->channels - band.channel);
+        run_block(&band);
+    }
+    if (finish_band(&band)) return;
+    for (ptrdiff_t position = band.from; position < band.to; ++position)
+        for (ptrdiff_t py = 0; py < plan->axis[0].phases; ++py)
+            if (position < plan->axis[0].phase[py].count) finish_row(&band, position, py);
+}
+
+static void run_task(void *context, ptrdiff_t index, int worker)
+{
+    struct gch_conv_plan *plan = context;
+    gch_conv_run_item(plan, index, &plan->worker[worker]);
+}
+
+ptrdiff_t gch_conv_items(const struct gch_conv_plan *plan) { return plan->call.images * plan->bands; }
+
+void gch_conv_run(struct gch_conv_plan *plan, ptrdiff_t first, ptrdiff_t last)
+{
+    gch_parallel_for(first, last, plan->workers, run_task, plan);
+}
+
+void gch_conv_finish(struct gch_conv_plan *plan)
+{
+    const ptrdiff_t rows = plan->axis[0].output;
+    for (ptrdiff_t n = 0; n < plan->call.images && plan->row_moments != NULL; ++n) {
+        gch_moments_tree(plan->row_moments + n * rows, rows);
+        plan->call.moments[n] = plan->row_moments[n * rows];
+    }
+}
+
+enum gch_status gch_conv(const struct gch_conv_call *call)
+{
+    struct gch_conv_plan *plan;
+    enum gch_status status = gch_conv_open(call, &plan);
+    if (status != GCH_OK) return status;
+    gch_conv_run(plan, 0, gch_conv_items(plan));
+    gch_conv_finish(plan);
+    gch_conv_close(plan);
+    return GCH_OK;
+}

@@ -1,0 +1,35 @@
+/* Pixels of images of any strides as contiguous planes: what every loop over images in the core goes through.
+ */
+#ifndef GCH_CORE_IMAGES_H
+#define GCH_CORE_IMAGES_H
+
+#include "core/ganchroma.h"
+
+enum { GCH_CHUNK = 4096 }; /* pixels of an item of work: three planes of doubles stay in the cache */
+
+/* Scratch of one worker. */
+struct gch_chunk {
+    double plane[3][GCH_CHUNK];
+    float level[3][GCH_CHUNK];
+    uint8_t bytes[GCH_CHUNK];
+} GCH_ALIGNED;
+
+/* 0 if all sizes can be counted, else GCH_TOO_LARGE or GCH_BAD_VALUE. */
+enum gch_status gch_images_check(const struct gch_images *images);
+
+/* Chunks of one image. */
+ptrdiff_t gch_images_chunks(const struct gch_images *images);
+
+/* The size of chunk number `chunk` of an image. */
+ptrdiff_t gch_images_chunk_size(const struct gch_images *images, ptrdiff_t chunk);
+
+/* The pixels of one channel in one chunk, contiguous: in place where they are, else copied to scratch of
+ * GCH_CHUNK elements. */
+const void *gch_images_load(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
+                            void *scratch);
+
+/* The reverse: writes contiguous elements to where they belong. */
+void gch_images_store(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
+                      const void *elements);
+
+#endif

@@ -1,0 +1,39 @@
+/* How many threads a call gets. */
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/ganchroma.h"
+#include "core/parallel.h"
+
+/* Starting a team costs some 5 us; below about this many multiply-adds one thread is done sooner. */
+static const double grain = 2e5;
+
+static atomic_int calls_in_flight;
+static atomic_int forked;
+
+/* A child has none of its parent's threads, yet OpenMP's bookkeeping believes it has: a team started there
+ * never begins. One thread is always right. */
+static void in_child(void)
+{
+    atomic_store(&forked, 1);
+    atomic_store(&calls_in_flight, 0);
+}
+
+void gch_runtime_start(void)
+{
+    static atomic_flag started = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&started)) pthread_atfork(NULL, NULL, in_child);
+}
+
+void gch_runtime_leave(void) { atomic_fetch_sub(&calls_in_flight, 1); }
+int gch_runtime_default_threads(void) { return atomic_load(&forked) ? 1 : gch_parallel_default_threads(); }
+int gch_runtime_has_openmp(void) { return gch_parallel_has_openmp(); }
+
+int gch_runtime_enter(int requested, double work)
+{
+    int threads = requested, calls = atomic_fetch_add(&calls_in_flight, 1) + 1;
+    if (atomic_load(&forked) || !(work >= grain)) return 1;
+    if (calls > 1) threads /= calls;
+    if (work / grain < threads) threads = (int)(work / grain);
+    return threads > 1 ? threads : 1;
+}

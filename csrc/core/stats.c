@@ -1,0 +1,214 @@
+#include <math.h>
+
+#include "core/images.h"
+#include "core/parallel.h"
+#include "cpu/dispatch.h"
+
+__extension__ typedef __int128 wide;
+
+static const int first_channel[6] = {0, 0, 0, 1, 1, 2}, second_channel[6] = {0, 1, 2, 1, 2, 2};
+static const double two32 = 4294967296.0;
+
+/* -- levels -------------------------------------------------------------------------------------------------
+ */
+
+struct chunk_result {
+    struct gch_level_sums sums;
+    struct gch_value_extremes extremes;
+};
+
+struct level_job {
+    const struct gch_images *images;
+    struct gch_range range;
+    enum gch_rule rule;
+    struct chunk_result *results; /* one a chunk */
+    struct gch_chunk *scratch;    /* one a worker */
+};
+
+static void levels_chunk(void *context, ptrdiff_t index, int worker)
+{
+    const struct level_job *job = context;
+    const struct gch_isa *isa = gch_isa();
+    struct gch_chunk *scratch = &job->scratch[worker];
+    ptrdiff_t chunks = gch_images_chunks(job->images), image = index / chunks, chunk = index % chunks;
+    ptrdiff_t count = gch_images_chunk_size(job->images, chunk);
+    struct chunk_result result = {.extremes = {{0, 0}, INFINITY, -INFINITY}};
+    int is_double = job->images->pixel == GCH_PIXEL_F64;
+    for (int i = 0; i < 3; ++i) {
+        float *level = scratch->level[i];
+        const void *values;
+        if (job->images->pixel == GCH_PIXEL_U8) {
+            values = gch_images_load(job->images, image, i, chunk, scratch->bytes);
+            isa->levels_from_bytes(values, level, count);
+            values = level;
+        } else {
+            values = gch_images_load(job->images, image, i, chunk, scratch->plane[0]);
+        }
+        isa->stats[is_double ? GCH_F64 : GCH_F32].quantize(&job->range, job->rule, values, level, count,
+                                                           &result.extremes);
+    }
+    isa->levels_sums(scratch->level[0], scratch->level[1], scratch->level[2], count, &result.sums);
+    job->results[index] = result;
+}
+
+static void add_sums(struct gch_level_sums *into, const struct gch_level_sums *from)
+{
+    for (int i = 0; i < 3; ++i) {
+        into->sum[i] += from->sum[i];
+        into->gray[i] += from->gray[i];
+    }
+    for (int i = 0; i < 6; ++i)
+        into->product[i] += from->product[i];
+    for (int i = 0; i < 2; ++i) {
+        into->opponent[i] += from->opponent[i];
+        into->clipped[i] += from->clipped[i];
+    }
+    into->chroma += from->chroma;
+}
+
+static void add_extremes(struct gch_value_extremes *into, const struct gch_value_extremes *from)
+{
+    into->near[0] += from->near[0];
+    into->near[1] += from->near[1];
+    if (from->least < into->least) into->least = from->least;
+    if (from->most > into->most) into->most = from->most;
+}
+
+/* Variance from integer sums: exact up to one division. */
+static double variance(wide square, wide sum, wide pixels)
+{
+    double number = (double)pixels;
+    return (double)(pixels * square - sum * sum) / (number * number);
+}
+
+static int64_t fixed_point(double value) { return (int64_t)rint(value * two32); }
+
+/* Hasler and Suesstrunk's M3 from the variances and means of rg = R - G and yb = (R + G) / 2 - B, the latter
+ * given doubled. Additions, multiplications, divisions and square roots only: the same on every machine. */
+static double colorfulness(double rg_variance, double yb2_variance, double rg_mean, double yb2_mean)
+{
+    double spread = sqrt(rg_variance + yb2_variance * 0.25);
+    return spread + 0.3 * sqrt(rg_mean * rg_mean + yb2_mean * yb2_mean * 0.25);
+}
+
+static void finish(struct gch_level_record *record, ptrdiff_t count)
+{
+    const struct gch_level_sums *s = &record->sums;
+    const wide pixels = count;
+    const double number = (double)count;
+    for (int i = 0; i < 6; ++i) {
+        wide apart = (wide)s->sum[first_channel[i]] * s->sum[second_channel[i]];
+        wide scatter = pixels * s->product[i] - apart; /* times the number of pixels */
+        wide whole = scatter / pixels, rest = scatter % pixels;
+        if (rest < 0) {
+            whole -= 1;
+            rest += pixels;
+        }
+        record->within[i] = (int64_t)whole;
+        record->within_fraction[i] = (int64_t)(((rest << 32) + pixels / 2) / pixels);
+    }
+    const int64_t *p = s->product; /* RR RG RB GG GB BB */
+    wide rg = s->sum[0] - s->sum[1], yb = s->sum[0] + s->sum[1] - 2 * s->sum[2];
+    wide rg_square = (wide)p[0] - 2 * p[1] + p[3];
+    wide yb_square = (wide)p[0] + p[3] + 4 * (wide)p[5] + 2 * (wide)p[1] - 4 * (wide)p[2] - 4 * (wide)p[4];
+    double rg_variance = variance(rg_square, rg, pixels), yb_variance = variance(yb_square, yb, pixels);
+    double m3 = colorfulness(rg_variance, yb_variance, (double)rg / number, (double)yb / number);
+    record->colorfulness[0] = fixed_point(m3);
+    rg_variance = variance(rg_square, s->opponent[0], pixels);
+    yb_variance = variance(yb_square, s->opponent[1], pixels);
+    m3 = colorfulness(rg_variance, yb_variance, (double)s->opponent[0] / number,
+                      (double)s->opponent[1] / number);
+    record->colorfulness[1] = fixed_point(m3);
+}
+
+enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule rule,
+                                 const struct gch_images *images, struct gch_level_record *records,
+                                 struct gch_value_extremes *extremes, int threads)
+{
+    enum gch_status status = gch_images_check(images);
+    if (status != GCH_OK || images->count == 0) return status;
+    const struct gch_range bytes = {0, 255};
+    ptrdiff_t chunks = gch_images_chunks(images), items = images->count * chunks;
+    struct level_job job = {images, images->pixel == GCH_PIXEL_U8 ? bytes : *range, rule, NULL, NULL};
+    job.results = gch_alloc((size_t)items, sizeof *job.results);
+    job.scratch = gch_alloc((size_t)threads, sizeof *job.scratch);
+    if (job.results == NULL || job.scratch == NULL) {
+        status = GCH_NO_MEMORY;
+    } else {
+        gch_parallel_for(0, items, threads, levels_chunk, &job);
+        for (ptrdiff_t i = 0; i < images->count; ++i) {
+            const struct chunk_result *result = &job.results[i * chunks];
+            records[i].sums = result->sums;
+            extremes[i] = result->extremes;
+            for (ptrdiff_t k = 1; k < chunks; ++k) {
+                add_sums(&records[i].sums, &result[k].sums);
+                add_extremes(&extremes[i], &result[k].extremes);
+            }
+            finish(&records[i], images->height * images->width);
+        }
+    }
+    gch_free(job.results);
+    gch_free(job.scratch);
+    return status;
+}
+
+/* -- positions ----------------------------------------------------------------------------------------------
+ */
+
+struct position_job {
+    const struct gch_images *images;
+    struct gch_range range;
+    const uint8_t *use;
+    int64_t *sums;
+    struct gch_chunk *scratch;
+};
+
+static int64_t position_value(double value, const struct gch_range *range)
+{
+    const double most = 256;
+    double share = (value - range->low) / (range->high - range->low);
+    if (!(share >= -most)) share = -most; /* NaN too: never cast */
+    if (share > most) share = most;
+    return (int64_t)rint(share * two32);
+}
+
+static void positions_chunk(void *context, ptrdiff_t chunk, int worker)
+{
+    const struct position_job *job = context;
+    const struct gch_images *images = job->images;
+    ptrdiff_t count = gch_images_chunk_size(images, chunk), plane = images->height * images->width;
+    for (ptrdiff_t image = 0; image < images->count; ++image) {
+        if (!job->use[image]) continue;
+        for (int channel = 0; channel < 3; ++channel) {
+            int64_t *sums = job->sums + channel * plane + chunk * GCH_CHUNK;
+            const void *values =
+                gch_images_load(images, image, channel, chunk, job->scratch[worker].plane[0]);
+            switch (images->pixel) {
+            case GCH_PIXEL_U8:
+                for (ptrdiff_t i = 0; i < count; ++i)
+                    sums[i] += ((const uint8_t *)values)[i];
+                break;
+            case GCH_PIXEL_F32:
+                for (ptrdiff_t i = 0; i < count; ++i)
+                    sums[i] += position_value(((const float *)values)[i], &job->range);
+                break;
+            case GCH_PIXEL_F64:
+                for (ptrdiff_t i = 0; i < count; ++i)
+                    sums[i] += position_value(((const double *)values)[i], &job->range);
+                break;
+            }
+        }
+    }
+}
+
+enum gch_status gch_stats_positions(const struct gch_range *range, const struct gch_images *images,
+                                    const uint8_t *use, int64_t *sums, int threads)
+{
+    enum gch_status status = gch_images_check(images);
+    if (status != GCH_OK || images->count == 0) return status;
+    struct position_job job = {images, *range, use, sums, gch_alloc((size_t)threads, sizeof *job.scratch)};
+    if (job.scratch == NULL) return GCH_NO_MEMORY;
+    gch_parallel_for(0, gch_images_chunks(images), threads, positions_chunk, &job);
+    gch_free(job.scratch);
+    return GCH_OK;
+}

@@ -1,0 +1,180 @@
+/* A strip of output rows, kept in registers over a block of channels.
+ *
+ * Template. Needs: REAL, V(word), LANES, FN(name). Gives: FN(conv_strip) for the table.
+ *
+ * The tile is GCH_CONV_ROWS rows x LANES columns x OUT filters. For each channel and each kx the rows are
+ * loaded once at that shift; then KH x OUT weights are broadcast, each used by GCH_CONV_ROWS multiply-adds.
+ * That is .4 loads per multiply-add for KH = 3, OUT = 3, where the port limit is 1.
+ */
+enum { FN(CONV_MOST_TAPS) = 8 }; /* per row, of the kernels that keep a mask for each */
+
+GCH_INLINE V(vec) FN(conv_input)(int masked, const REAL *p, V(mask) inside)
+{
+    return masked ? V(load_part)(p, inside) : V(load)(p);
+}
+
+/* Adds the block's sums to those of the blocks before, or stores them if there are none. */
+GCH_INLINE void FN(conv_leave)(const struct gch_conv_strip *s, const int out, void *to, ptrdiff_t x,
+                               V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS])
+{
+    REAL *target = (REAL *)to + x;
+    if (s->add) {
+        GCH_UNROLL
+        for (int r = 0; r < GCH_CONV_ROWS; ++r) {
+            GCH_UNROLL
+            for (int f = 0; f < out; ++f)
+                sum[r][f] = V(add)(V(load)(target + r * s->sum_row + f * s->sum_filter), sum[r][f]);
+        }
+    }
+    GCH_UNROLL
+    for (int r = 0; r < GCH_CONV_ROWS; ++r) {
+        GCH_UNROLL
+        for (int f = 0; f < out; ++f)
+            V(store)(target + r * s->sum_row + f * s->sum_filter, sum[r][f]);
+    }
+}
+
+/* Dense rows: KH, OUT and masked are constants at every call; masks has one per kx. */
+GCH_INLINE void FN(conv_tile)(const int KH, const int OUT, const int masked, const struct gch_conv_strip *s,
+                              ptrdiff_t x, const V(mask) * masks)
+{
+    enum { MOST = GCH_CONV_ROWS + 7 - 1 };
+    V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS];
+    GCH_UNROLL
+    for (int r = 0; r < GCH_CONV_ROWS; ++r) {
+        GCH_UNROLL
+        for (int f = 0; f < OUT; ++f)
+            sum[r][f] = V(set1)(0);
+    }
+    const REAL *row[MOST], *weight = s->weight;
+    const REAL *next = (const REAL *)s->next + GCH_CONV_ROWS * x;
+    for (int i = 0; i < GCH_CONV_ROWS + KH - 1; ++i)
+        row[i] = (const REAL *)s->row[i] + x;
+    for (int c = 0; c < s->channels; ++c) {
+        GCH_UNROLL
+        for (int i = 0; i < GCH_CONV_ROWS * LANES; i += GCH_ALIGNMENT / (int)sizeof(REAL))
+            GCH_PREFETCH(next + i);
+        next += s->next_step;
+        for (int kx = 0; kx < s->kw; ++kx) {
+            const ptrdiff_t offset = s->offset[kx];
+            const V(mask) inside = masks[kx];
+            V(vec) in[MOST];
+            GCH_UNROLL
+            for (int i = 0; i < GCH_CONV_ROWS - 1; ++i)
+                in[i] = FN(conv_input)(masked, row[i] + offset, inside);
+            GCH_UNROLL
+            for (int ky = 0; ky < KH; ++ky) {
+                in[ky + GCH_CONV_ROWS - 1] =
+                    FN(conv_input)(masked, row[ky + GCH_CONV_ROWS - 1] + offset, inside);
+                GCH_UNROLL
+                for (int f = 0; f < OUT; ++f) {
+                    const V(vec) w = V(pin)(V(set1)(weight[ky * OUT + f]));
+                    GCH_UNROLL
+                    for (int r = 0; r < GCH_CONV_ROWS; ++r)
+                        sum[r][f] = V(add_product)(sum[r][f], w, in[ky + r]);
+                }
+            }
+            weight += KH * OUT;
+        }
+        GCH_UNROLL
+        for (int i = 0; i < GCH_CONV_ROWS + KH - 1; ++i)
+            row[i] += s->step[i];
+    }
+    FN(conv_leave)(s, OUT, s->sum, x, sum);
+}
+
+/* Any rows, any number of taps. */
+GCH_INLINE void FN(conv_tile_any)(const int OUT, const int masked, const int skip,
+                                  const struct gch_conv_strip *s, ptrdiff_t x)
+{
+    V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS];
+    GCH_UNROLL
+    for (int r = 0; r < GCH_CONV_ROWS; ++r) {
+        GCH_UNROLL
+        for (int f = 0; f < OUT; ++f)
+            sum[r][f] = V(set1)(0);
+    }
+    const REAL *weight = s->weight;
+    const int pitch = s->dense ? 1 : GCH_CONV_ROWS;
+    for (ptrdiff_t c = 0; c < s->channels; ++c) {
+        for (int kx = 0; kx < s->kw; ++kx) {
+            const ptrdiff_t column = x + s->offset[kx];
+            const V(mask) inside = V(lanes)(-column, s->width - column), none = V(lanes)(0, 0);
+            for (int ky = 0; ky < s->kh; ++ky) {
+                V(vec) in[GCH_CONV_ROWS];
+                V(mask) adds[GCH_CONV_ROWS];
+                GCH_UNROLL
+                for (int r = 0; r < GCH_CONV_ROWS; ++r) {
+                    ptrdiff_t i = (ptrdiff_t)ky * pitch + r;
+                    adds[r] = s->step[i] != 0 ? inside : none;
+                    in[r] = FN(conv_input)(masked, (const REAL *)s->row[i] + c * s->step[i] + column, inside);
+                }
+                GCH_UNROLL
+                for (int f = 0; f < OUT; ++f) {
+                    const V(vec) w = V(pin)(V(set1)(*weight++));
+                    GCH_UNROLL
+                    for (int r = 0; r < GCH_CONV_ROWS; ++r)
+                        sum[r][f] = skip ? V(select)(adds[r], V(fma)(w, in[r], sum[r][f]), sum[r][f])
+                                         : V(add_product)(sum[r][f], w, in[r]);
+                }
+            }
+        }
+    }
+    FN(conv_leave)(s, OUT, s->sum, x, sum);
+}
+
+/* KH = 0 stands for any. */
+GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const struct gch_conv_strip *s)
+{
+    ptrdiff_t least = 0, most = 0;
+    V(mask) masks[FN(CONV_MOST_TAPS)] = {V(lanes)(0, LANES)};
+    for (int kx = 0; kx < s->kw; ++kx) {
+        least = kx == 0 || s->offset[kx] < least ? s->offset[kx] : least;
+        most = kx == 0 || s->offset[kx] > most ? s->offset[kx] : most;
+    }
+    for (ptrdiff_t x = s->begin; x < s->end; x += LANES) {
+        const int inside = x + least >= 0 && x + LANES + most <= s->width;
+        if (KH == 0 && s->skip)
+            FN(conv_tile_any)(OUT, 1, 1, s, x);
+        else if (KH == 0 && inside)
+            FN(conv_tile_any)(OUT, 0, 0, s, x);
+        else if (KH == 0)
+            FN(conv_tile_any)(OUT, 1, 0, s, x);
+        else if (inside)
+            FN(conv_tile)(KH, OUT, 0, s, x, masks);
+        else {
+            for (int kx = 0; kx < s->kw; ++kx)
+                masks[kx] = V(lanes)(-(x + s->offset[kx]), s->width - (x + s->offset[kx]));
+            FN(conv_tile)(KH, OUT, 1, s, x, masks);
+        }
+    }
+}
+
+#define CONV_TILES(KH, OUT)                                                                                  \
+    static void FN(conv_tiles_##KH##_##OUT)(const struct gch_conv_strip *s) { FN(conv_tiles)(KH, OUT, s); }
+#define CONV_TILES_EACH(KH) CONV_TILES(KH, 1) CONV_TILES(KH, 2) CONV_TILES(KH, 3) CONV_TILES(KH, 4)
+#define CONV_TILES_NAMES(KH)                                                                                 \
+    {FN(conv_tiles_##KH##_1), FN(conv_tiles_##KH##_2), FN(conv_tiles_##KH##_3), FN(conv_tiles_##KH##_4)}
+
+CONV_TILES_EACH(0)
+CONV_TILES_EACH(1)
+CONV_TILES_EACH(2)
+CONV_TILES_EACH(3)
+CONV_TILES_EACH(4)
+CONV_TILES_EACH(5)
+CONV_TILES_EACH(7)
+
+static void FN(conv_strip)(const struct gch_conv_strip *strip)
+{
+    static void (*const tiles[8][GCH_CONV_FILTERS])(const struct gch_conv_strip *) = {
+        CONV_TILES_NAMES(0), CONV_TILES_NAMES(1), CONV_TILES_NAMES(2), CONV_TILES_NAMES(3),
+        CONV_TILES_NAMES(4), CONV_TILES_NAMES(5), CONV_TILES_NAMES(0), CONV_TILES_NAMES(7),
+    };
+    const int kh =
+        !strip->skip && strip->dense && strip->kh < 8 && strip->kw <= FN(CONV_MOST_TAPS) ? strip->kh : 0;
+    tiles[kh][strip->filters - 1](strip);
+}
+
+#undef CONV_TILES
+#undef CONV_TILES_EACH
+#undef CONV_TILES_NAMES

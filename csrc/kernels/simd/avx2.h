@@ -1,0 +1,215 @@
+/* The vocabulary of scalar.h with AVX2 and FMA: eight floats, four doubles. */
+#ifndef GCH_SIMD_AVX2_H
+#define GCH_SIMD_AVX2_H
+
+#include <immintrin.h>
+
+#include "common.h"
+
+#define F32_LANES 8
+#define F64_LANES 4
+#define GCH_FUSED 1
+#define GCH_VECTORS 16
+
+typedef __m256 f32_vec;
+typedef __m256 f32_mask;
+typedef __m256d f64_vec;
+typedef __m256d f64_mask;
+
+GCH_INLINE int gch_limit_lane(ptrdiff_t lane, int lanes)
+{
+    return lane < 0 ? 0 : lane > lanes ? lanes : (int)lane;
+}
+
+GCH_INLINE f32_vec f32_set1(float x) { return _mm256_set1_ps(x); }
+GCH_INLINE f32_vec f32_load(const float *p) { return _mm256_loadu_ps(p); }
+GCH_INLINE void f32_store(float *p, f32_vec v) { _mm256_storeu_ps(p, v); }
+GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    __m256i above = _mm256_cmpgt_epi32(_mm256_set1_epi32(gch_limit_lane(low, 8)), lane);
+    __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(gch_limit_lane(high, 8)), lane);
+    return _mm256_castsi256_ps(_mm256_andnot_si256(above, below));
+}
+GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m)
+{
+    return _mm256_maskload_ps(p, _mm256_castps_si256(m));
+}
+GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v)
+{
+    _mm256_maskstore_ps(p, _mm256_castps_si256(m), v);
+}
+GCH_INLINE f32_vec f32_add(f32_vec a, f32_vec b) { return _mm256_add_ps(a, b); }
+GCH_INLINE f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm256_sub_ps(a, b); }
+GCH_INLINE f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm256_mul_ps(a, b); }
+GCH_INLINE f32_vec f32_div(f32_vec a, f32_vec b) { return _mm256_div_ps(a, b); }
+GCH_INLINE f32_vec f32_sqrt(f32_vec a) { return _mm256_sqrt_ps(a); }
+GCH_INLINE f32_vec f32_abs(f32_vec a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+GCH_INLINE f32_vec f32_neg(f32_vec a) { return _mm256_xor_ps(_mm256_set1_ps(-0.0f), a); }
+GCH_INLINE f32_vec f32_min(f32_vec a, f32_vec b) { return _mm256_min_ps(a, b); }
+GCH_INLINE f32_vec f32_max(f32_vec a, f32_vec b) { return _mm256_max_ps(a, b); }
+GCH_INLINE f32_vec f32_round(f32_vec a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+GCH_INLINE f32_mask f32_less(f32_vec a, f32_vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+GCH_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) { return _mm256_blendv_ps(b, a, m); }
+GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s)
+{
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    return _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, s));
+}
+GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return _mm256_fmadd_ps(a, b, c); }
+GCH_INLINE f32_vec f32_fused(f32_vec a, f32_vec b, f32_vec c) { return f32_fma(a, b, c); }
+GCH_INLINE f32_vec f32_zip_low(f32_vec a, f32_vec b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
+}
+GCH_INLINE f32_vec f32_zip_high(f32_vec a, f32_vec b)
+{
+    return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x31);
+}
+GCH_INLINE f32_vec f32_even(f32_vec a, f32_vec b)
+{
+    __m256d pairs = _mm256_castps_pd(_mm256_shuffle_ps(a, b, 0x88));
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(pairs, 0xd8));
+}
+GCH_INLINE f32_vec f32_pin(f32_vec a)
+{
+    __asm__("" : "+x"(a));
+    return a;
+}
+GCH_INLINE f32_vec f32_add_product(f32_vec sum, f32_vec a, f32_vec b)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+}
+GCH_INLINE f32_vec f32_pow2(f32_vec n)
+{
+    __m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+
+GCH_INLINE f64_vec f64_set1(double x) { return _mm256_set1_pd(x); }
+GCH_INLINE f64_vec f64_load(const double *p) { return _mm256_loadu_pd(p); }
+GCH_INLINE f64_vec f64_widen(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+GCH_INLINE void f64_narrow(float *p, f64_vec v) { _mm_storeu_ps(p, _mm256_cvtpd_ps(v)); }
+GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+GCH_INLINE void f64_store(double *p, f64_vec v) { _mm256_storeu_pd(p, v); }
+GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)
+{
+    const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
+    __m256i above = _mm256_cmpgt_epi64(_mm256_set1_epi64x(gch_limit_lane(low, 4)), lane);
+    __m256i below = _mm256_cmpgt_epi64(_mm256_set1_epi64x(gch_limit_lane(high, 4)), lane);
+    return _mm256_castsi256_pd(_mm256_andnot_si256(above, below));
+}
+GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m)
+{
+    return _mm256_maskload_pd(p, _mm256_castpd_si256(m));
+}
+GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v)
+{
+    _mm256_maskstore_pd(p, _mm256_castpd_si256(m), v);
+}
+GCH_INLINE f64_vec f64_add(f64_vec a, f64_vec b) { return _mm256_add_pd(a, b); }
+GCH_INLINE f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm256_sub_pd(a, b); }
+GCH_INLINE f64_vec f64_mul(f64_vec a, f64_vec b) { return _mm256_mul_pd(a, b); }
+GCH_INLINE f64_vec f64_div(f64_vec a, f64_vec b) { return _mm256_div_pd(a, b); }
+GCH_INLINE f64_vec f64_sqrt(f64_vec a) { return _mm256_sqrt_pd(a); }
+GCH_INLINE f64_vec f64_abs(f64_vec a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
+GCH_INLINE f64_vec f64_neg(f64_vec a) { return _mm256_xor_pd(_mm256_set1_pd(-0.0), a); }
+GCH_INLINE f64_vec f64_min(f64_vec a, f64_vec b) { return _mm256_min_pd(a, b); }
+GCH_INLINE f64_vec f64_max(f64_vec a, f64_vec b) { return _mm256_max_pd(a, b); }
+GCH_INLINE f64_vec f64_round(f64_vec a)
+{
+    return _mm256_round_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+GCH_INLINE f64_mask f64_less(f64_vec a, f64_vec b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
+GCH_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) { return _mm256_blendv_pd(b, a, m); }
+GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s)
+{
+    const __m256d sign = _mm256_set1_pd(-0.0);
+    return _mm256_or_pd(_mm256_andnot_pd(sign, a), _mm256_and_pd(sign, s));
+}
+GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return _mm256_fmadd_pd(a, b, c); }
+GCH_INLINE f64_vec f64_fused(f64_vec a, f64_vec b, f64_vec c) { return f64_fma(a, b, c); }
+GCH_INLINE f64_vec f64_zip_low(f64_vec a, f64_vec b)
+{
+    return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x20);
+}
+GCH_INLINE f64_vec f64_zip_high(f64_vec a, f64_vec b)
+{
+    return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x31);
+}
+GCH_INLINE f64_vec f64_even(f64_vec a, f64_vec b)
+{
+    return _mm256_permute4x64_pd(_mm256_unpacklo_pd(a, b), 0xd8);
+}
+GCH_INLINE f64_vec f64_pin(f64_vec a)
+{
+    __asm__("" : "+x"(a));
+    return a;
+}
+GCH_INLINE f64_vec f64_add_product(f64_vec sum, f64_vec a, f64_vec b)
+{
+    __asm__("vfmadd231pd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b));
+    return sum;
+}
+GCH_INLINE f64_vec f64_pow2(f64_vec n)
+{
+    __m256i biased = _mm256_cvtepi32_epi64(_mm_add_epi32(_mm256_cvtpd_epi32(n), _mm_set1_epi32(1023)));
+    return _mm256_castsi256_pd(_mm256_slli_epi64(biased, 52));
+}
+
+GCH_INLINE f32_vec f32_exponent(f32_vec x)
+{
+    __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(x), 23);
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));
+}
+GCH_INLINE f32_vec f32_mantissa(f32_vec x)
+{
+    __m256 digits = _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff)));
+    return _mm256_or_ps(digits, _mm256_set1_ps(1.0f));
+}
+/* AVX2 converts no 64-bit integers: as the low bits of 2^52 the exponent is one already. */
+GCH_INLINE f64_vec f64_exponent(f64_vec x)
+{
+    const __m256d two52 = _mm256_set1_pd(4503599627370496.0);
+    __m256i biased = _mm256_srli_epi64(_mm256_castpd_si256(x), 52);
+    __m256d shifted = _mm256_castsi256_pd(_mm256_or_si256(biased, _mm256_castpd_si256(two52)));
+    return _mm256_sub_pd(shifted, _mm256_set1_pd(4503599627370496.0 + 1023.0));
+}
+GCH_INLINE f64_vec f64_mantissa(f64_vec x)
+{
+    __m256d digits = _mm256_and_pd(x, _mm256_castsi256_pd(_mm256_set1_epi64x(0x000fffffffffffff)));
+    return _mm256_or_pd(digits, _mm256_set1_pd(1.0));
+}
+
+typedef __m256i u32_vec;
+
+GCH_INLINE u32_vec u32_set1(uint32_t x) { return _mm256_set1_epi32((int32_t)x); }
+GCH_INLINE u32_vec u32_load(const uint32_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+GCH_INLINE void u32_store(uint32_t *p, u32_vec v) { _mm256_storeu_si256((__m256i *)p, v); }
+GCH_INLINE u32_vec u32_add(u32_vec a, u32_vec b) { return _mm256_add_epi32(a, b); }
+GCH_INLINE u32_vec u32_sub(u32_vec a, u32_vec b) { return _mm256_sub_epi32(a, b); }
+GCH_INLINE u32_vec u32_and(u32_vec a, u32_vec b) { return _mm256_and_si256(a, b); }
+GCH_INLINE u32_vec u32_xor(u32_vec a, u32_vec b) { return _mm256_xor_si256(a, b); }
+GCH_INLINE u32_vec u32_shift_left(u32_vec a, int n) { return _mm256_slli_epi32(a, n); }
+GCH_INLINE u32_vec u32_shift_right(u32_vec a, int n) { return _mm256_srli_epi32(a, n); }
+GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
+{
+    __m256i even = _mm256_mul_epu32(a, b);
+    __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
+    *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
+    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+}
+GCH_INLINE f32_vec f32_from_i32(u32_vec a) { return _mm256_cvtepi32_ps(a); }
+GCH_INLINE f64_vec f64_from_i32(const uint32_t *p)
+{
+    return _mm256_cvtepi32_pd(_mm_loadu_si128((const __m128i *)p));
+}
+
+#endif

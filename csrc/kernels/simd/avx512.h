@@ -1,0 +1,187 @@
+/* The vocabulary of scalar.h with AVX-512 (F, DQ, BW, VL): sixteen floats, eight doubles. */
+#ifndef GCH_SIMD_AVX512_H
+#define GCH_SIMD_AVX512_H
+
+#include <immintrin.h>
+
+#include "common.h"
+
+#define F32_LANES 16
+#define F64_LANES 8
+#define GCH_FUSED 1
+#define GCH_VECTORS 32
+
+typedef __m512 f32_vec;
+typedef __mmask16 f32_mask;
+typedef __m512d f64_vec;
+typedef __mmask8 f64_mask;
+
+/* The lowest `lanes` bits: a shift count outside 0..32 never reaches the shift. */
+GCH_INLINE uint32_t gch_low_bits(ptrdiff_t lanes, int most)
+{
+    return lanes <= 0 ? 0 : lanes >= most ? (1u << most) - 1 : (1u << lanes) - 1;
+}
+
+GCH_INLINE f32_vec f32_set1(float x) { return _mm512_set1_ps(x); }
+GCH_INLINE f32_vec f32_load(const float *p) { return _mm512_loadu_ps(p); }
+GCH_INLINE void f32_store(float *p, f32_vec v) { _mm512_storeu_ps(p, v); }
+GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high)
+{
+    return (f32_mask)(gch_low_bits(high, 16) & ~gch_low_bits(low, 16));
+}
+GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m) { return _mm512_maskz_loadu_ps(m, p); }
+GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v) { _mm512_mask_storeu_ps(p, m, v); }
+GCH_INLINE f32_vec f32_add(f32_vec a, f32_vec b) { return _mm512_add_ps(a, b); }
+GCH_INLINE f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b); }
+GCH_INLINE f32_vec f32_mul(f32_vec a, f32_vec b) { return _mm512_mul_ps(a, b); }
+GCH_INLINE f32_vec f32_div(f32_vec a, f32_vec b) { return _mm512_div_ps(a, b); }
+GCH_INLINE f32_vec f32_sqrt(f32_vec a) { return _mm512_sqrt_ps(a); }
+GCH_INLINE f32_vec f32_abs(f32_vec a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
+GCH_INLINE f32_vec f32_neg(f32_vec a) { return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a); }
+GCH_INLINE f32_vec f32_min(f32_vec a, f32_vec b) { return _mm512_min_ps(a, b); }
+GCH_INLINE f32_vec f32_max(f32_vec a, f32_vec b) { return _mm512_max_ps(a, b); }
+GCH_INLINE f32_vec f32_round(f32_vec a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+GCH_INLINE f32_mask f32_less(f32_vec a, f32_vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+GCH_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) { return _mm512_mask_blend_ps(m, b, a); }
+GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s)
+{
+    const __m512 sign = _mm512_set1_ps(-0.0f);
+    return _mm512_or_ps(_mm512_andnot_ps(sign, a), _mm512_and_ps(sign, s));
+}
+GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return _mm512_fmadd_ps(a, b, c); }
+GCH_INLINE f32_vec f32_fused(f32_vec a, f32_vec b, f32_vec c) { return f32_fma(a, b, c); }
+GCH_INLINE f32_vec f32_zip_low(f32_vec a, f32_vec b)
+{
+    const __m512i order = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_permutex2var_ps(a, order, b);
+}
+GCH_INLINE f32_vec f32_zip_high(f32_vec a, f32_vec b)
+{
+    const __m512i order = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    return _mm512_permutex2var_ps(a, order, b);
+}
+GCH_INLINE f32_vec f32_even(f32_vec a, f32_vec b)
+{
+    const __m512i order = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_permutex2var_ps(a, order, b);
+}
+GCH_INLINE f32_vec f32_pin(f32_vec a)
+{
+    __asm__("" : "+v"(a));
+    return a;
+}
+GCH_INLINE f32_vec f32_add_product(f32_vec sum, f32_vec a, f32_vec b)
+{
+    __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+GCH_INLINE f32_vec f32_pow2(f32_vec n)
+{
+    __m512i biased = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(biased, 23));
+}
+
+GCH_INLINE f64_vec f64_set1(double x) { return _mm512_set1_pd(x); }
+GCH_INLINE f64_vec f64_load(const double *p) { return _mm512_loadu_pd(p); }
+GCH_INLINE f64_vec f64_widen(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+GCH_INLINE void f64_narrow(float *p, f64_vec v) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(v)); }
+GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+GCH_INLINE void f64_store(double *p, f64_vec v) { _mm512_storeu_pd(p, v); }
+GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)
+{
+    return (f64_mask)(gch_low_bits(high, 8) & ~gch_low_bits(low, 8));
+}
+GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m) { return _mm512_maskz_loadu_pd(m, p); }
+GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v) { _mm512_mask_storeu_pd(p, m, v); }
+GCH_INLINE f64_vec f64_add(f64_vec a, f64_vec b) { return _mm512_add_pd(a, b); }
+GCH_INLINE f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b); }
+GCH_INLINE f64_vec f64_mul(f64_vec a, f64_vec b) { return _mm512_mul_pd(a, b); }
+GCH_INLINE f64_vec f64_div(f64_vec a, f64_vec b) { return _mm512_div_pd(a, b); }
+GCH_INLINE f64_vec f64_sqrt(f64_vec a) { return _mm512_sqrt_pd(a); }
+GCH_INLINE f64_vec f64_abs(f64_vec a) { return _mm512_andnot_pd(_mm512_set1_pd(-0.0), a); }
+GCH_INLINE f64_vec f64_neg(f64_vec a) { return _mm512_xor_pd(_mm512_set1_pd(-0.0), a); }
+GCH_INLINE f64_vec f64_min(f64_vec a, f64_vec b) { return _mm512_min_pd(a, b); }
+GCH_INLINE f64_vec f64_max(f64_vec a, f64_vec b) { return _mm512_max_pd(a, b); }
+GCH_INLINE f64_vec f64_round(f64_vec a)
+{
+    return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+GCH_INLINE f64_mask f64_less(f64_vec a, f64_vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+GCH_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) { return _mm512_mask_blend_pd(m, b, a); }
+GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s)
+{
+    const __m512d sign = _mm512_set1_pd(-0.0);
+    return _mm512_or_pd(_mm512_andnot_pd(sign, a), _mm512_and_pd(sign, s));
+}
+GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return _mm512_fmadd_pd(a, b, c); }
+GCH_INLINE f64_vec f64_fused(f64_vec a, f64_vec b, f64_vec c) { return f64_fma(a, b, c); }
+GCH_INLINE f64_vec f64_zip_low(f64_vec a, f64_vec b)
+{
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b);
+}
+GCH_INLINE f64_vec f64_zip_high(f64_vec a, f64_vec b)
+{
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b);
+}
+GCH_INLINE f64_vec f64_even(f64_vec a, f64_vec b)
+{
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), b);
+}
+GCH_INLINE f64_vec f64_pin(f64_vec a)
+{
+    __asm__("" : "+v"(a));
+    return a;
+}
+GCH_INLINE f64_vec f64_add_product(f64_vec sum, f64_vec a, f64_vec b)
+{
+    __asm__("vfmadd231pd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+}
+GCH_INLINE f64_vec f64_pow2(f64_vec n)
+{
+    __m512i biased = _mm512_cvtepi32_epi64(_mm256_add_epi32(_mm512_cvtpd_epi32(n), _mm256_set1_epi32(1023)));
+    return _mm512_castsi512_pd(_mm512_slli_epi64(biased, 52));
+}
+
+GCH_INLINE f32_vec f32_exponent(f32_vec x) { return _mm512_getexp_ps(x); }
+GCH_INLINE f32_vec f32_mantissa(f32_vec x)
+{
+    return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
+}
+GCH_INLINE f64_vec f64_exponent(f64_vec x) { return _mm512_getexp_pd(x); }
+GCH_INLINE f64_vec f64_mantissa(f64_vec x)
+{
+    return _mm512_getmant_pd(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src);
+}
+
+typedef __m512i u32_vec;
+
+GCH_INLINE u32_vec u32_set1(uint32_t x) { return _mm512_set1_epi32((int32_t)x); }
+GCH_INLINE u32_vec u32_load(const uint32_t *p) { return _mm512_loadu_si512(p); }
+GCH_INLINE void u32_store(uint32_t *p, u32_vec v) { _mm512_storeu_si512(p, v); }
+GCH_INLINE u32_vec u32_add(u32_vec a, u32_vec b) { return _mm512_add_epi32(a, b); }
+GCH_INLINE u32_vec u32_sub(u32_vec a, u32_vec b) { return _mm512_sub_epi32(a, b); }
+GCH_INLINE u32_vec u32_and(u32_vec a, u32_vec b) { return _mm512_and_si512(a, b); }
+GCH_INLINE u32_vec u32_xor(u32_vec a, u32_vec b) { return _mm512_xor_si512(a, b); }
+GCH_INLINE u32_vec u32_shift_left(u32_vec a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
+GCH_INLINE u32_vec u32_shift_right(u32_vec a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
+GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
+{
+    __m512i even = _mm512_mul_epu32(a, b);
+    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
+    *high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
+    return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+}
+GCH_INLINE f32_vec f32_from_i32(u32_vec a) { return _mm512_cvtepi32_ps(a); }
+GCH_INLINE f64_vec f64_from_i32(const uint32_t *p)
+{
+    return _mm512_cvtepi32_pd(_mm256_loadu_si256((const __m256i *)p));
+}
+
+#endif

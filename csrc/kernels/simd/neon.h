@@ -1,0 +1,185 @@
+/* The vocabulary of scalar.h with AArch64 NEON: four floats, two doubles. */
+#ifndef GCH_SIMD_NEON_H
+#define GCH_SIMD_NEON_H
+
+#include <arm_neon.h>
+
+#include "common.h"
+
+#define F32_LANES 4
+#define F64_LANES 2
+#define GCH_FUSED 1
+#define GCH_VECTORS 32
+
+typedef float32x4_t f32_vec;
+typedef uint32x4_t f32_mask;
+typedef float64x2_t f64_vec;
+typedef uint64x2_t f64_mask;
+
+GCH_INLINE int gch_limit_lane(ptrdiff_t lane, int lanes)
+{
+    return lane < 0 ? 0 : lane > lanes ? lanes : (int)lane;
+}
+
+GCH_INLINE f32_vec f32_set1(float x) { return vdupq_n_f32(x); }
+GCH_INLINE f32_vec f32_load(const float *p) { return vld1q_f32(p); }
+GCH_INLINE void f32_store(float *p, f32_vec v) { vst1q_f32(p, v); }
+GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high)
+{
+    static const uint32_t lane_number[4] = {0, 1, 2, 3};
+    uint32x4_t lane = vld1q_u32(lane_number);
+    uint32x4_t from = vcgeq_u32(lane, vdupq_n_u32((uint32_t)gch_limit_lane(low, 4)));
+    return vandq_u32(from, vcltq_u32(lane, vdupq_n_u32((uint32_t)gch_limit_lane(high, 4))));
+}
+/* NEON has no masked load: lanes outside the mask must not be read at all. */
+GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m)
+{
+    f32_vec v = vdupq_n_f32(0.0f);
+    if (vgetq_lane_u32(m, 0)) v = vld1q_lane_f32(p, v, 0);
+    if (vgetq_lane_u32(m, 1)) v = vld1q_lane_f32(p + 1, v, 1);
+    if (vgetq_lane_u32(m, 2)) v = vld1q_lane_f32(p + 2, v, 2);
+    if (vgetq_lane_u32(m, 3)) v = vld1q_lane_f32(p + 3, v, 3);
+    return v;
+}
+GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v)
+{
+    if (vgetq_lane_u32(m, 0)) vst1q_lane_f32(p, v, 0);
+    if (vgetq_lane_u32(m, 1)) vst1q_lane_f32(p + 1, v, 1);
+    if (vgetq_lane_u32(m, 2)) vst1q_lane_f32(p + 2, v, 2);
+    if (vgetq_lane_u32(m, 3)) vst1q_lane_f32(p + 3, v, 3);
+}
+GCH_INLINE f32_vec f32_add(f32_vec a, f32_vec b) { return vaddq_f32(a, b); }
+GCH_INLINE f32_vec f32_sub(f32_vec a, f32_vec b) { return vsubq_f32(a, b); }
+GCH_INLINE f32_vec f32_mul(f32_vec a, f32_vec b) { return vmulq_f32(a, b); }
+GCH_INLINE f32_vec f32_div(f32_vec a, f32_vec b) { return vdivq_f32(a, b); }
+GCH_INLINE f32_vec f32_sqrt(f32_vec a) { return vsqrtq_f32(a); }
+GCH_INLINE f32_vec f32_abs(f32_vec a) { return vabsq_f32(a); }
+GCH_INLINE f32_vec f32_neg(f32_vec a) { return vnegq_f32(a); }
+GCH_INLINE f32_mask f32_less(f32_vec a, f32_vec b) { return vcltq_f32(a, b); }
+GCH_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) { return vbslq_f32(m, a, b); }
+/* Not vminq / vmaxq: like x86, the second operand answers when one of the two is NaN. */
+GCH_INLINE f32_vec f32_min(f32_vec a, f32_vec b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+GCH_INLINE f32_vec f32_max(f32_vec a, f32_vec b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+GCH_INLINE f32_vec f32_round(f32_vec a) { return vrndnq_f32(a); }
+GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s) { return vbslq_f32(vdupq_n_u32(0x80000000u), s, a); }
+GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return vfmaq_f32(c, a, b); }
+GCH_INLINE f32_vec f32_fused(f32_vec a, f32_vec b, f32_vec c) { return f32_fma(a, b, c); }
+GCH_INLINE f32_vec f32_zip_low(f32_vec a, f32_vec b) { return vzip1q_f32(a, b); }
+GCH_INLINE f32_vec f32_zip_high(f32_vec a, f32_vec b) { return vzip2q_f32(a, b); }
+GCH_INLINE f32_vec f32_even(f32_vec a, f32_vec b) { return vuzp1q_f32(a, b); }
+GCH_INLINE f32_vec f32_pin(f32_vec a)
+{
+    __asm__("" : "+w"(a));
+    return a;
+}
+GCH_INLINE f32_vec f32_add_product(f32_vec sum, f32_vec a, f32_vec b) { return f32_fma(a, b, sum); }
+GCH_INLINE f32_vec f32_pow2(f32_vec n)
+{
+    return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23));
+}
+
+GCH_INLINE f64_vec f64_set1(double x) { return vdupq_n_f64(x); }
+GCH_INLINE f64_vec f64_load(const double *p) { return vld1q_f64(p); }
+GCH_INLINE f64_vec f64_widen(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
+GCH_INLINE void f64_narrow(float *p, f64_vec v) { vst1_f32(p, vcvt_f32_f64(v)); }
+GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
+{
+    const float lane[4] = {p[0], p[1], p[2], p[3]};
+    return vld1q_f32(lane);
+}
+GCH_INLINE void f64_store(double *p, f64_vec v) { vst1q_f64(p, v); }
+GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)
+{
+    static const uint64_t lane_number[2] = {0, 1};
+    uint64x2_t lane = vld1q_u64(lane_number);
+    uint64x2_t from = vcgeq_u64(lane, vdupq_n_u64((uint64_t)gch_limit_lane(low, 2)));
+    return vandq_u64(from, vcltq_u64(lane, vdupq_n_u64((uint64_t)gch_limit_lane(high, 2))));
+}
+GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m)
+{
+    f64_vec v = vdupq_n_f64(0.0);
+    if (vgetq_lane_u64(m, 0)) v = vld1q_lane_f64(p, v, 0);
+    if (vgetq_lane_u64(m, 1)) v = vld1q_lane_f64(p + 1, v, 1);
+    return v;
+}
+GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v)
+{
+    if (vgetq_lane_u64(m, 0)) vst1q_lane_f64(p, v, 0);
+    if (vgetq_lane_u64(m, 1)) vst1q_lane_f64(p + 1, v, 1);
+}
+GCH_INLINE f64_vec f64_add(f64_vec a, f64_vec b) { return vaddq_f64(a, b); }
+GCH_INLINE f64_vec f64_sub(f64_vec a, f64_vec b) { return vsubq_f64(a, b); }
+GCH_INLINE f64_vec f64_mul(f64_vec a, f64_vec b) { return vmulq_f64(a, b); }
+GCH_INLINE f64_vec f64_div(f64_vec a, f64_vec b) { return vdivq_f64(a, b); }
+GCH_INLINE f64_vec f64_sqrt(f64_vec a) { return vsqrtq_f64(a); }
+GCH_INLINE f64_vec f64_abs(f64_vec a) { return vabsq_f64(a); }
+GCH_INLINE f64_vec f64_neg(f64_vec a) { return vnegq_f64(a); }
+GCH_INLINE f64_mask f64_less(f64_vec a, f64_vec b) { return vcltq_f64(a, b); }
+GCH_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) { return vbslq_f64(m, a, b); }
+GCH_INLINE f64_vec f64_min(f64_vec a, f64_vec b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
+GCH_INLINE f64_vec f64_max(f64_vec a, f64_vec b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+GCH_INLINE f64_vec f64_round(f64_vec a) { return vrndnq_f64(a); }
+GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s)
+{
+    return vbslq_f64(vdupq_n_u64(0x8000000000000000u), s, a);
+}
+GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return vfmaq_f64(c, a, b); }
+GCH_INLINE f64_vec f64_fused(f64_vec a, f64_vec b, f64_vec c) { return f64_fma(a, b, c); }
+GCH_INLINE f64_vec f64_zip_low(f64_vec a, f64_vec b) { return vzip1q_f64(a, b); }
+GCH_INLINE f64_vec f64_zip_high(f64_vec a, f64_vec b) { return vzip2q_f64(a, b); }
+GCH_INLINE f64_vec f64_even(f64_vec a, f64_vec b) { return vuzp1q_f64(a, b); }
+GCH_INLINE f64_vec f64_pin(f64_vec a)
+{
+    __asm__("" : "+w"(a));
+    return a;
+}
+GCH_INLINE f64_vec f64_add_product(f64_vec sum, f64_vec a, f64_vec b) { return f64_fma(a, b, sum); }
+GCH_INLINE f64_vec f64_pow2(f64_vec n)
+{
+    return vreinterpretq_f64_s64(vshlq_n_s64(vaddq_s64(vcvtq_s64_f64(n), vdupq_n_s64(1023)), 52));
+}
+
+GCH_INLINE f32_vec f32_exponent(f32_vec x)
+{
+    int32x4_t biased = vreinterpretq_s32_u32(vshrq_n_u32(vreinterpretq_u32_f32(x), 23));
+    return vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));
+}
+GCH_INLINE f32_vec f32_mantissa(f32_vec x)
+{
+    return vbslq_f32(vdupq_n_u32(0x007fffffu), x, vdupq_n_f32(1.0f));
+}
+GCH_INLINE f64_vec f64_exponent(f64_vec x)
+{
+    int64x2_t biased = vreinterpretq_s64_u64(vshrq_n_u64(vreinterpretq_u64_f64(x), 52));
+    return vcvtq_f64_s64(vsubq_s64(biased, vdupq_n_s64(1023)));
+}
+GCH_INLINE f64_vec f64_mantissa(f64_vec x)
+{
+    return vbslq_f64(vdupq_n_u64(0x000fffffffffffffu), x, vdupq_n_f64(1.0));
+}
+
+typedef uint32x4_t u32_vec;
+
+GCH_INLINE u32_vec u32_set1(uint32_t x) { return vdupq_n_u32(x); }
+GCH_INLINE u32_vec u32_load(const uint32_t *p) { return vld1q_u32(p); }
+GCH_INLINE void u32_store(uint32_t *p, u32_vec v) { vst1q_u32(p, v); }
+GCH_INLINE u32_vec u32_add(u32_vec a, u32_vec b) { return vaddq_u32(a, b); }
+GCH_INLINE u32_vec u32_sub(u32_vec a, u32_vec b) { return vsubq_u32(a, b); }
+GCH_INLINE u32_vec u32_and(u32_vec a, u32_vec b) { return vandq_u32(a, b); }
+GCH_INLINE u32_vec u32_xor(u32_vec a, u32_vec b) { return veorq_u32(a, b); }
+GCH_INLINE u32_vec u32_shift_left(u32_vec a, int n) { return vshlq_u32(a, vdupq_n_s32(n)); }
+GCH_INLINE u32_vec u32_shift_right(u32_vec a, int n) { return vshlq_u32(a, vdupq_n_s32(-n)); }
+GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
+{
+    uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(b)));
+    uint32x4_t second = vreinterpretq_u32_u64(vmull_high_u32(a, b));
+    *high = vuzp2q_u32(first, second);
+    return vuzp1q_u32(first, second);
+}
+GCH_INLINE f32_vec f32_from_i32(u32_vec a) { return vcvtq_f32_s32(vreinterpretq_s32_u32(a)); }
+GCH_INLINE f64_vec f64_from_i32(const uint32_t *p)
+{
+    return vcvtq_f64_s64(vmovl_s32(vreinterpret_s32_u32(vld1_u32(p))));
+}
+
+#endif

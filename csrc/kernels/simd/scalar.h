@@ -1,0 +1,192 @@
+/* The vector vocabulary at width one: the fallback, and the meaning of every word in the other files.
+ *
+ * GCH_VECTORS: how many registers there are. Words, for p in f32 and f64 (whatever the vector unit, the same names):
+ *   p_vec, p_mask            a register of P_LANES elements; one truth value per lane
+ *   p_set1 p_load p_store    any alignment
+ *   p_load_part p_store_part only the lanes of a mask are touched in memory; the others load as zero
+ *   p_lanes(low, high)       mask of the lanes low <= i < high (the limits may lie outside the register)
+ *   p_add p_sub p_mul p_div p_sqrt p_abs p_neg p_min p_max p_round (to nearest, ties to even)
+ *   p_fma(a, b, c)           a * b + c, rounded once where the instruction set can (P_FUSED)
+ *   p_fused(a, b, c)         a * b + c, rounded once everywhere: by the C library where no instruction does it
+ *   p_add_product(s, a, b)   p_fma(a, b, s) in the register of s: the compiler neither copies nor reorders sums
+ *   p_less p_select(m, a, b) a < b per lane (false for NaN); a where m, else b
+ *   p_pow2(n)                2^n for an integral n within the normal exponents
+ *   p_copysign(a, s)         magnitude of a, sign of s
+ *   p_exponent p_mantissa    the e and m of x = m 2^e, 1 <= m < 2, for a positive normal x
+ *   p_zip_low(a, b) p_zip_high(a, b)   the first and the second half of a0 b0 a1 b1 ... (width one: a, b)
+ *   p_even(a, b)             a0 a2 ... b0 b2 ... (width one: a)
+ *   p_pin(v)                 v, held in a register: keeps the compiler from repeating a broadcast at every use
+ *   f64_widen(p)             F64_LANES floats from memory as doubles
+ *   f64_narrow(p, v)         F64_LANES doubles rounded to floats in memory
+ *   f32_from_bytes(p)        F32_LANES bytes from memory as floats
+ *   u32_vec                  F32_LANES unsigned words
+ *   u32_set1 u32_load u32_store u32_add u32_sub u32_and u32_xor (modulo 2^32)
+ *   u32_shift_left u32_shift_right(a, n)   0 <= n < 32
+ *   u32_mul_wide(a, b, high) the low words of the products; the high words into *high
+ *   f32_from_i32(a)          words read as signed integers, rounded to nearest, ties to even
+ *   f64_from_i32(p)          F64_LANES words from memory read as signed integers
+ */
+#ifndef GCH_SIMD_SCALAR_H
+#define GCH_SIMD_SCALAR_H
+
+#include <math.h>
+#include <string.h>
+
+#include "common.h"
+
+#define F32_LANES 1
+#define F64_LANES 1
+#if defined(__FP_FAST_FMA) && defined(__FP_FAST_FMAF)
+#    define GCH_FUSED 1
+#else
+#    define GCH_FUSED 0
+#endif
+
+#define GCH_VECTORS 16
+
+typedef float f32_vec;
+typedef int f32_mask;
+typedef double f64_vec;
+typedef int f64_mask;
+
+GCH_INLINE f32_vec f32_set1(float x) { return x; }
+GCH_INLINE f32_vec f32_load(const float *p) { return *p; }
+GCH_INLINE void f32_store(float *p, f32_vec v) { *p = v; }
+GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high) { return low <= 0 && high > 0; }
+GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m) { return m ? *p : 0.0f; }
+GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v)
+{
+    if (m) *p = v;
+}
+GCH_INLINE f32_vec f32_add(f32_vec a, f32_vec b) { return a + b; }
+GCH_INLINE f32_vec f32_sub(f32_vec a, f32_vec b) { return a - b; }
+GCH_INLINE f32_vec f32_mul(f32_vec a, f32_vec b) { return a * b; }
+GCH_INLINE f32_vec f32_div(f32_vec a, f32_vec b) { return a / b; }
+GCH_INLINE f32_vec f32_sqrt(f32_vec a) { return sqrtf(a); }
+GCH_INLINE f32_vec f32_abs(f32_vec a) { return fabsf(a); }
+GCH_INLINE f32_vec f32_neg(f32_vec a) { return -a; }
+GCH_INLINE f32_vec f32_min(f32_vec a, f32_vec b) { return a < b ? a : b; }
+GCH_INLINE f32_vec f32_max(f32_vec a, f32_vec b) { return a > b ? a : b; }
+GCH_INLINE f32_vec f32_round(f32_vec a) { return rintf(a); }
+GCH_INLINE f32_mask f32_less(f32_vec a, f32_vec b) { return a < b; }
+GCH_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) { return m ? a : b; }
+GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s) { return copysignf(a, s); }
+GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c)
+{
+#if GCH_FUSED
+    return fmaf(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+GCH_INLINE f32_vec f32_fused(f32_vec a, f32_vec b, f32_vec c) { return fmaf(a, b, c); }
+GCH_INLINE f32_vec f32_zip_low(f32_vec a, GCH_UNUSED f32_vec b) { return a; }
+GCH_INLINE f32_vec f32_zip_high(GCH_UNUSED f32_vec a, f32_vec b) { return b; }
+GCH_INLINE f32_vec f32_even(f32_vec a, GCH_UNUSED f32_vec b) { return a; }
+GCH_INLINE f32_vec f32_pin(f32_vec a) { return a; }
+GCH_INLINE f32_vec f32_add_product(f32_vec sum, f32_vec a, f32_vec b) { return f32_fma(a, b, sum); }
+GCH_INLINE f32_vec f32_pow2(f32_vec n)
+{
+    uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
+    float x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+GCH_INLINE f64_vec f64_set1(double x) { return x; }
+GCH_INLINE f64_vec f64_load(const double *p) { return *p; }
+GCH_INLINE f64_vec f64_widen(const float *p) { return (double)*p; }
+GCH_INLINE void f64_narrow(float *p, f64_vec v) { *p = (float)v; }
+GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p) { return (float)*p; }
+GCH_INLINE void f64_store(double *p, f64_vec v) { *p = v; }
+GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high) { return low <= 0 && high > 0; }
+GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m) { return m ? *p : 0.0; }
+GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v)
+{
+    if (m) *p = v;
+}
+GCH_INLINE f64_vec f64_add(f64_vec a, f64_vec b) { return a + b; }
+GCH_INLINE f64_vec f64_sub(f64_vec a, f64_vec b) { return a - b; }
+GCH_INLINE f64_vec f64_mul(f64_vec a, f64_vec b) { return a * b; }
+GCH_INLINE f64_vec f64_div(f64_vec a, f64_vec b) { return a / b; }
+GCH_INLINE f64_vec f64_sqrt(f64_vec a) { return sqrt(a); }
+GCH_INLINE f64_vec f64_abs(f64_vec a) { return fabs(a); }
+GCH_INLINE f64_vec f64_neg(f64_vec a) { return -a; }
+GCH_INLINE f64_vec f64_min(f64_vec a, f64_vec b) { return a < b ? a : b; }
+GCH_INLINE f64_vec f64_max(f64_vec a, f64_vec b) { return a > b ? a : b; }
+GCH_INLINE f64_vec f64_round(f64_vec a) { return rint(a); }
+GCH_INLINE f64_mask f64_less(f64_vec a, f64_vec b) { return a < b; }
+GCH_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) { return m ? a : b; }
+GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s) { return copysign(a, s); }
+GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c)
+{
+#if GCH_FUSED
+    return fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+GCH_INLINE f64_vec f64_fused(f64_vec a, f64_vec b, f64_vec c) { return fma(a, b, c); }
+GCH_INLINE f64_vec f64_zip_low(f64_vec a, GCH_UNUSED f64_vec b) { return a; }
+GCH_INLINE f64_vec f64_zip_high(GCH_UNUSED f64_vec a, f64_vec b) { return b; }
+GCH_INLINE f64_vec f64_even(f64_vec a, GCH_UNUSED f64_vec b) { return a; }
+GCH_INLINE f64_vec f64_pin(f64_vec a) { return a; }
+GCH_INLINE f64_vec f64_add_product(f64_vec sum, f64_vec a, f64_vec b) { return f64_fma(a, b, sum); }
+GCH_INLINE f64_vec f64_pow2(f64_vec n)
+{
+    uint64_t bits = (uint64_t)((int64_t)n + 1023) << 52;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+GCH_INLINE f32_vec f32_exponent(f32_vec x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (float)((int32_t)(bits >> 23) - 127);
+}
+GCH_INLINE f32_vec f32_mantissa(f32_vec x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits & 0x007fffffu) | 0x3f800000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+GCH_INLINE f64_vec f64_exponent(f64_vec x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (double)((int64_t)(bits >> 52) - 1023);
+}
+GCH_INLINE f64_vec f64_mantissa(f64_vec x)
+{
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits = (bits & 0x000fffffffffffffu) | 0x3ff0000000000000u;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+typedef uint32_t u32_vec;
+
+GCH_INLINE u32_vec u32_set1(uint32_t x) { return x; }
+GCH_INLINE u32_vec u32_load(const uint32_t *p) { return *p; }
+GCH_INLINE void u32_store(uint32_t *p, u32_vec v) { *p = v; }
+GCH_INLINE u32_vec u32_add(u32_vec a, u32_vec b) { return a + b; }
+GCH_INLINE u32_vec u32_sub(u32_vec a, u32_vec b) { return a - b; }
+GCH_INLINE u32_vec u32_and(u32_vec a, u32_vec b) { return a & b; }
+GCH_INLINE u32_vec u32_xor(u32_vec a, u32_vec b) { return a ^ b; }
+GCH_INLINE u32_vec u32_shift_left(u32_vec a, int n) { return a << n; }
+GCH_INLINE u32_vec u32_shift_right(u32_vec a, int n) { return a >> n; }
+GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
+{
+    uint64_t product = (uint64_t)a * b;
+    *high = (uint32_t)(product >> 32);
+    return (uint32_t)product;
+}
+GCH_INLINE f32_vec f32_from_i32(u32_vec a) { return (float)(int32_t)a; }
+GCH_INLINE f64_vec f64_from_i32(const uint32_t *p) { return (double)(int32_t)*p; }
+
+#endif

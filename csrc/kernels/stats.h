@@ -1,0 +1,43 @@
+/* Sums over pixels in 8-bit levels, exact. SERIAL. */
+#ifndef GCH_KERNELS_STATS_H
+#define GCH_KERNELS_STATS_H
+
+#include "common.h"
+#include "kernels/color.h"
+
+/* How a value becomes a level: of 255 (v - low) / (high - low), limited to 0..255; NaN becomes 0. */
+enum gch_rule { GCH_RULE_ROUND /* to nearest, ties to even */, GCH_RULE_FLOOR };
+
+enum { GCH_CHROMA_BITS = 16 }; /* fraction bits of a pixel's chroma */
+
+/* All integers, so the order of addition does not matter. */
+struct gch_level_sums {
+    int64_t sum[3];
+    int64_t product[6];  /* RR, RG, RB, GG, GB, BB */
+    int64_t opponent[2]; /* |R - G|, |R + G - 2 B| */
+    int64_t gray[3];     /* pixels whose channels differ by at most 0, 1, 2 levels */
+    int64_t clipped[2];  /* values at 0 and at 255 */
+    int64_t chroma;      /* CIELAB's C*, each pixel's rounded to GCH_CHROMA_BITS */
+};
+
+/* Of finite values only. */
+struct gch_value_extremes {
+    int64_t near[2]; /* values within 1 % of the range from its low and its high end, or beyond */
+    double least, most;
+};
+
+struct gch_stats_kernels {
+    /* Levels, as floats, of `count` values of the table's type; adds to *extremes. In double, nothing fused.
+     */
+    void (*quantize)(const struct gch_range *range, enum gch_rule rule, const void *values, float *levels,
+                     ptrdiff_t count, struct gch_value_extremes *extremes);
+};
+
+/* Bytes as floats. */
+typedef void (*gch_bytes_kernel)(const uint8_t *bytes, float *levels, ptrdiff_t count);
+
+/* Adds `count` pixels, three planes of integral levels, to *sums. */
+typedef void (*gch_levels_kernel)(const float *red, const float *green, const float *blue, ptrdiff_t count,
+                                  struct gch_level_sums *sums);
+
+#endif

@@ -1,0 +1,96 @@
+#include "python/methods.h"
+
+static PyObject *sigma(PyObject *module, PyObject *given)
+{
+    (void)module;
+    PyArrayObject *matrix = gch_py_input(given, "matrix", -1, 2);
+    if (matrix == NULL) return NULL;
+    double value = 0;
+    enum gch_status status;
+    (void)gch_runtime_enter(1, 0);
+    Py_BEGIN_ALLOW_THREADS;
+    status = gch_spectral_sigma(gch_py_real(matrix), PyArray_BYTES(matrix), PyArray_DIM(matrix, 0),
+                                PyArray_DIM(matrix, 1), &value);
+    Py_END_ALLOW_THREADS;
+    gch_runtime_leave();
+    Py_DECREF((PyObject *)matrix);
+    return status == GCH_OK ? PyFloat_FromDouble(value) : gch_py_status(status);
+}
+
+struct job {
+    enum gch_real real;
+    const void *matrix;
+    ptrdiff_t rows, columns;
+    void *u, *v;
+    int u_first;
+    double eps, *scratch;
+    int threads;
+};
+
+static enum gch_status run(void *context, ptrdiff_t first, ptrdiff_t last)
+{
+    const struct job *job = context;
+    for (ptrdiff_t step = first; step < last; ++step)
+        gch_spectral_step(job->real, job->matrix, job->rows, job->columns, job->u, job->v, job->u_first,
+                          job->eps, job->scratch, job->threads);
+    return GCH_OK;
+}
+
+static PyObject *power(PyObject *module, gch_py_args args, Py_ssize_t nargs)
+{
+    (void)module;
+    struct job job = {.scratch = NULL};
+    ptrdiff_t steps, u_first, threads;
+    if (gch_py_count("spectral_power", nargs, 7) < 0) return NULL;
+    if (gch_py_int(args[3], "steps", &steps) < 0 || gch_py_int(args[4], "u_first", &u_first) < 0) return NULL;
+    if (gch_py_double(args[5], "eps", &job.eps) < 0 || gch_py_int(args[6], "threads", &threads) < 0)
+        return NULL;
+    PyObject *result = NULL;
+    PyArrayObject *u = NULL, *v = NULL, *matrix = gch_py_input(args[0], "matrix", -1, 2);
+    if (matrix == NULL) goto done;
+    const int type = PyArray_TYPE(matrix);
+    u = gch_py_output(args[1], "u", type, 1);
+    v = u == NULL ? NULL : gch_py_output(args[2], "v", type, 1);
+    if (v == NULL) goto done;
+    job.real = gch_py_real(matrix);
+    job.matrix = PyArray_BYTES(matrix);
+    job.rows = PyArray_DIM(matrix, 0);
+    job.columns = PyArray_DIM(matrix, 1);
+    if (gch_py_size(u, "u", 0, job.rows) < 0 || gch_py_size(v, "v", 0, job.columns) < 0) goto done;
+    job.u = PyArray_BYTES(u);
+    job.v = PyArray_BYTES(v);
+    job.u_first = u_first != 0;
+    job.scratch = gch_alloc((size_t)job.rows + (size_t)job.columns, sizeof *job.scratch);
+    if (job.scratch == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    const double size = (double)job.rows * (double)job.columns;
+    job.threads = gch_runtime_enter((int)threads, size);
+    result = gch_py_run(run, &job, steps > 0 ? steps : 0, 2 * size * (double)steps);
+    if (result != NULL) {
+        Py_DECREF(result);
+        double value;
+        Py_BEGIN_ALLOW_THREADS;
+        value = gch_spectral_bilinear(job.real, job.matrix, job.rows, job.columns, job.u, job.v, job.scratch,
+                                      job.threads);
+        Py_END_ALLOW_THREADS;
+        result = PyFloat_FromDouble(value);
+    }
+    gch_runtime_leave();
+done:
+    gch_free(job.scratch);
+    Py_XDECREF((PyObject *)u);
+    Py_XDECREF((PyObject *)v);
+    Py_XDECREF((PyObject *)matrix);
+    return result;
+}
+
+PyMethodDef gch_py_spectral_methods[] = {
+    {"spectral_sigma", sigma, METH_O,
+     "spectral_sigma($module, matrix, /)\n--\n\nLargest singular value of a matrix with at most four rows."},
+    {"spectral_power", (PyCFunction)(void (*)(void))power, METH_FASTCALL,
+     "spectral_power($module, matrix, u, v, steps, u_first, eps, threads, /)\n--\n\n"
+     "Run steps of the power method on u and v in place; returns u . matrix v."},
+    {NULL, NULL, 0, NULL},
+};

@@ -1,0 +1,142 @@
+#include "python/pyutil.h"
+
+#include <time.h>
+
+int gch_py_count(const char *function, Py_ssize_t given, Py_ssize_t expected)
+{
+    if (given == expected) return 0;
+    PyErr_Format(PyExc_TypeError, "%s takes %zd arguments, got %zd", function, expected, given);
+    return -1;
+}
+
+static int check_array(PyObject *object, const char *name, int type, int ndim)
+{
+    if (!PyArray_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "%s must be a NumPy array, got %R", name, (PyObject *)Py_TYPE(object));
+        return -1;
+    }
+    PyArrayObject *array = (PyArrayObject *)object;
+    int given = PyArray_TYPE(array);
+    int accepted = type >= 0 ? given == type : given == NPY_FLOAT32 || given == NPY_FLOAT64;
+    if (!accepted) {
+        PyErr_Format(PyExc_TypeError, "%s has the wrong dtype: %R", name, (PyObject *)PyArray_DESCR(array));
+        return -1;
+    }
+    if (ndim >= 0 && PyArray_NDIM(array) != ndim) {
+        PyErr_Format(PyExc_ValueError, "%s must have %d dimensions, got %d", name, ndim, PyArray_NDIM(array));
+        return -1;
+    }
+    return 0;
+}
+
+PyArrayObject *gch_py_input(PyObject *object, const char *name, int type, int ndim)
+{
+    if (check_array(object, name, type, ndim) < 0) return NULL;
+    int flags = NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED;
+    return (PyArrayObject *)PyArray_FROM_OF(object, flags);
+}
+
+PyArrayObject *gch_py_output(PyObject *object, const char *name, int type, int ndim)
+{
+    if (check_array(object, name, type, ndim) < 0) return NULL;
+    PyArrayObject *array = (PyArrayObject *)object;
+    if (!PyArray_ISCARRAY(array)) {
+        PyErr_Format(PyExc_ValueError, "%s must be C-contiguous, aligned, native and writable", name);
+        return NULL;
+    }
+    Py_INCREF(object);
+    return array;
+}
+
+int gch_py_size(PyArrayObject *array, const char *name, int axis, npy_intp size)
+{
+    if (PyArray_DIM(array, axis) == size) return 0;
+    PyErr_Format(PyExc_ValueError, "dimension %d of %s must be %zd, got %zd", axis, name, (Py_ssize_t)size,
+                 (Py_ssize_t)PyArray_DIM(array, axis));
+    return -1;
+}
+
+enum gch_real gch_py_real(PyArrayObject *array)
+{
+    return PyArray_TYPE(array) == NPY_FLOAT64 ? GCH_F64 : GCH_F32;
+}
+
+int gch_py_int(PyObject *object, const char *name, ptrdiff_t *value)
+{
+    *value = PyNumber_AsSsize_t(object, PyExc_OverflowError);
+    if (*value != -1 || !PyErr_Occurred()) return 0;
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) PyErr_Format(PyExc_TypeError, "%s must be an integer", name);
+    return -1;
+}
+
+int gch_py_double(PyObject *object, const char *name, double *value)
+{
+    *value = PyFloat_AsDouble(object);
+    if (*value != -1.0 || !PyErr_Occurred()) return 0;
+    PyErr_Format(PyExc_TypeError, "%s must be a number", name);
+    return -1;
+}
+
+int gch_py_activation(PyObject *object, struct gch_activation *activation)
+{
+    if (!PyTuple_Check(object) || PyTuple_Size(object) != 3) {
+        PyErr_SetString(PyExc_TypeError, "activation must be a (kind, low, high) tuple");
+        return -1;
+    }
+    ptrdiff_t kind;
+    if (gch_py_int(PyTuple_GetItem(object, 0), "activation kind", &kind) < 0) return -1;
+    if (kind < GCH_LINEAR || kind > GCH_CLAMP) {
+        PyErr_Format(PyExc_ValueError, "there is no activation kind %zd", (Py_ssize_t)kind);
+        return -1;
+    }
+    activation->kind = (enum gch_activation_kind)kind;
+    if (gch_py_double(PyTuple_GetItem(object, 1), "activation low", &activation->low) < 0) return -1;
+    return gch_py_double(PyTuple_GetItem(object, 2), "activation high", &activation->high);
+}
+
+PyObject *gch_py_status(enum gch_status status)
+{
+    switch (status) {
+    case GCH_OK:
+        Py_RETURN_NONE;
+    case GCH_NO_MEMORY:
+        return PyErr_NoMemory();
+    case GCH_TOO_LARGE:
+    case GCH_BAD_VALUE:
+        break;
+    }
+    PyErr_SetString(PyExc_ValueError, gch_status_text(status));
+    return NULL;
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+PyObject *gch_py_run(gch_py_items items, void *context, ptrdiff_t count, double work)
+{
+    const double first_slice_work = 5e8, slice_seconds = 0.05;
+    ptrdiff_t done = 0, slice = count;
+    if (work > first_slice_work) slice = (ptrdiff_t)((double)count * (first_slice_work / work));
+    enum gch_status status = GCH_OK;
+    while (done < count && status == GCH_OK) {
+        if (slice < 1) slice = 1;
+        if (slice > count - done) slice = count - done;
+        double took;
+        Py_BEGIN_ALLOW_THREADS;
+        double start = seconds();
+        status = items(context, done, done + slice);
+        took = seconds() - start;
+        Py_END_ALLOW_THREADS;
+        done += slice;
+        if (done < count && PyErr_CheckSignals() < 0) return NULL;
+        if (took > 0) {
+            double fit = (double)slice * (slice_seconds / took);
+            slice = fit < (double)count ? (ptrdiff_t)fit : count;
+        }
+    }
+    return gch_py_status(status);
+}

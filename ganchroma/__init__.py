@@ -1,0 +1,68 @@
+"""Where did the colour go? Measure, explain and restore the colour of image generators."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ganchroma import color, init, rng, spectral
+from ganchroma.activation import activate, activate_backward
+from ganchroma.conv import conv2d, conv_transpose2d
+from ganchroma.conv_backward import conv2d_backward, conv_transpose2d_backward
+from ganchroma.layer import OutputLayer
+from ganchroma.rng import TorchGenerator
+from ganchroma.runtime import show_runtime, threads
+from ganchroma.stats import ChromaStats, ChromaSummary, ColorMoments
+
+if TYPE_CHECKING:
+    from ganchroma import demo as demo
+    from ganchroma import torch as torch
+    from ganchroma.diagnosis import Diagnosis as Diagnosis
+    from ganchroma.diagnosis import ModuleFacts as ModuleFacts
+    from ganchroma.diagnosis import diagnose as diagnose
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChromaStats",
+    "ChromaSummary",
+    "ColorMoments",
+    "Diagnosis",
+    "ModuleFacts",
+    "OutputLayer",
+    "TorchGenerator",
+    "__version__",
+    "activate",
+    "activate_backward",
+    "color",
+    "conv2d",
+    "conv2d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "demo",
+    "diagnose",
+    "init",
+    "rng",
+    "show_runtime",
+    "spectral",
+    "threads",
+]
+
+# What takes time to load, or needs an extra, is loaded on first use: name -> (module, its attribute or the module).
+_ON_FIRST_USE = {
+    "demo": ("ganchroma.demo", None),
+    "Diagnosis": ("ganchroma.diagnosis", "Diagnosis"),
+    "ModuleFacts": ("ganchroma.diagnosis", "ModuleFacts"),
+    "diagnose": ("ganchroma.diagnosis", "diagnose"),
+    "torch": ("ganchroma.torch", None),  # not in __all__: a star import must not ask for an extra
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _ON_FIRST_USE[name]
+    value = import_module(module)
+    return value if attribute is None else getattr(value, attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,193 @@
+"""Arrays in and out: what every public function does with what it is given.
+
+NumPy arrays, PyTorch CPU tensors and anything else with ``__array__`` or DLPack are read without a copy where their
+memory allows it. Nothing is moved from a device or cast silently: the error names the call that does it.
+"""
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FLOATS = ("float16", "float32", "float64")
+
+
+def as_array(
+    value: Any, name: str, *, ndim: int | Sequence[int] | None = None, dtypes: Sequence[str] = FLOATS
+) -> NDArray[Any]:
+    """`value` as a NumPy array, or an error that names the argument, what was given and what is accepted.
+
+    Parameters
+    ----------
+    value : array-like
+        A NumPy array, a CPU tensor, nested sequences of numbers.
+    name : str
+        The argument's name in messages.
+    ndim : int or sequence of int, optional
+        Accepted numbers of dimensions.
+    dtypes : sequence of str
+        Accepted dtype names.
+
+    Raises
+    ------
+    TypeError
+        If the value can't be read as an array, or has another dtype.
+    ValueError
+        If it has another number of dimensions.
+    """
+    array = _read(value, name)
+    if array.dtype.kind in "OSU" and not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} must be an array or a tensor of {', '.join(dtypes)}; got {_described(value)}")
+    if _dtype_name(array.dtype) not in dtypes:
+        raise TypeError(f"{name} has dtype {array.dtype}; accepted: {', '.join(dtypes)}{_cast_hint(array, dtypes)}")
+    accepted = (ndim,) if isinstance(ndim, int) else ndim
+    if accepted is not None and array.ndim not in accepted:
+        wanted = " or ".join(str(n) for n in accepted)
+        raise ValueError(f"{name} must have {wanted} dimensions, got {array.ndim} (shape {array.shape})")
+    return array
+
+
+@cache
+def _dtype_name(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # NumPy composes it anew, in Python, each time it is asked
+
+
+def _read(value: Any, name: str) -> NDArray[Any]:
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; pass {name}.filled(value), with NaN for what should not count")
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
+    if callable(getattr(value, "named_parameters", None)):
+        fix = "pass an array of it, or what it returns"
+        if getattr(value, "weight", None) is not None:
+            fix = f"pass {name}.weight.detach(), or for the whole layer ganchroma.torch.output_layer({name})"
+        raise TypeError(f"{name} must be an array or a tensor; got the torch module {type(value).__name__}: {fix}")
+    try:
+        if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
+            return np.from_dlpack(value)
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        raise TypeError(f"{name} can't be read as an array: {_tensor_hint(value, name) or error}") from error
+
+
+def _described(value: Any) -> str:
+    """What was given in place of numbers, in words."""
+    if isinstance(value, str | bytes | os.PathLike):
+        return (
+            f"{value!r}: a file has to be read first, e.g. by numpy.load(path), or as a picture (channels last) by "
+            "numpy.asarray(PIL.Image.open(path))"
+        )
+    if isinstance(value, list | tuple):
+        kinds = sorted({type(item).__name__ for item in value})
+        return f"a {type(value).__name__} of {', '.join(kinds)}"
+    return "None" if value is None else f"an object of type {type(value).__name__}"
+
+
+def _tensor_hint(value: Any, name: str) -> str:
+    """The call that makes a tensor readable, or nothing if `value` is not one we know."""
+    device = getattr(getattr(value, "device", None), "type", "cpu")
+    layout = str(getattr(value, "layout", ""))
+    dtype = str(getattr(value, "dtype", ""))
+    if device == "meta":
+        return "it is on the meta device and holds no values"
+    if device != "cpu":
+        return f"it is on {value.device}; pass {name}.detach().cpu()"
+    if "sparse" in layout or "mkldnn" in layout:
+        return f"its layout is {layout}; pass {name}.to_dense()"
+    if "jagged" in layout:
+        return f"its rows differ in length; pass {name}.to_padded_tensor(0.0)"
+    if getattr(value, "requires_grad", False):
+        return f"it requires grad; pass {name}.detach()"
+    if "bfloat16" in dtype or "float8" in dtype:
+        return f"NumPy has no {dtype.removeprefix('torch.')}; pass {name}.float()"
+    if getattr(value, "is_quantized", False):
+        return f"it is quantized; pass {name}.dequantize()"
+    if callable(getattr(value, "is_conj", None)) and value.is_conj():
+        return f"its conjugate bit is set; pass {name}.resolve_conj()"
+    if callable(getattr(value, "is_neg", None)) and value.is_neg():
+        return f"its negative bit is set; pass {name}.resolve_neg()"
+    return ""
+
+
+def _cast_hint(array: NDArray[Any], dtypes: Sequence[str]) -> str:
+    if "float32" not in dtypes:
+        return ""
+    if array.dtype.kind in "biu":
+        return "; cast it first, e.g. with .astype(np.float32) or .float(), and scale it to the range you mean"
+    if array.dtype.kind == "c":
+        return "; take .real or .abs() first"
+    return ""
+
+
+def check_number(value: Any, name: str, *, low: float = -math.inf, infinite: bool = False) -> float:
+    """`value` as a float not below `low`, or an error that names it.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number.
+    ValueError
+        If it is NaN, infinite (unless `infinite`), beyond float64, or below `low`.
+    """
+    if isinstance(value, str | bytes | bool | np.bool_ | complex):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is beyond the largest float64, {sys.float_info.max:.4g}") from None
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+    if math.isnan(number) or (math.isinf(number) and not infinite):
+        raise ValueError(f"{name} must be {'a number' if infinite else 'finite'}, got {value!r}")
+    if number < low:
+        raise ValueError(f"{name} must not be below {low:g}, got {value!r}")
+    return number
+
+
+def compute_dtype(array: NDArray[Any]) -> np.dtype[Any]:
+    """The dtype that the core computes in: float16 is computed in float32; byte order is always native."""
+    return np.dtype(np.float64 if array.dtype.itemsize == 8 else np.float32)
+
+
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """`out` itself if a result of that shape and dtype may be written to it.
+
+    Raises
+    ------
+    TypeError
+        If it is no array or has another dtype.
+    ValueError
+        If it has another shape, is read-only, is not C-contiguous, or overlaps an input.
+    """
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
+    if out.dtype != dtype:
+        raise TypeError(f"out has dtype {out.dtype}; the result has {dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}; the result has {shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only")
+    if not (out.flags.c_contiguous and out.flags.aligned and out.dtype.isnative):
+        raise ValueError("out must be C-contiguous, aligned and in native byte order")
+    if any(_overlap(out, array) for array in inputs):
+        raise ValueError("out overlaps an input; pass another array")
+    return out
+
+
+def _overlap(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether two arrays share a byte; where that is hard to tell (odd strides in many dimensions), whether they might.
+
+    The bounds alone would refuse an `out` that lies between the images of a strided input.
+    """
+    if not np.may_share_memory(a, b):
+        return False
+    work: Any = 10_000  # some 0.1 ms at most; NumPy's annotation knows two numbers only
+    try:
+        return bool(np.shares_memory(a, b, max_work=work))
+    except np.exceptions.TooHardError:
+        return True

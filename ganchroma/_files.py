@@ -1,0 +1,193 @@
+"""Files: written so that a reader never sees half of one, read with errors that name the file and the reason."""
+
+import math
+import os
+import secrets
+import shutil
+import stat
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` under a temporary name beside `path`, then rename: the old file or the new one, nothing between.
+
+    Only a regular file is replaced, a symbolic link's target in its place; a device or a pipe is written to.
+
+    Raises
+    ------
+    OSError
+        If that fails; it names `path`, and what stood there is untouched.
+    """
+    try:
+        mode = _mode(path)
+        if mode is None or stat.S_ISREG(mode):
+            _replace(Path(os.path.realpath(path)), data)
+        else:
+            with open(path, "wb") as stream:
+                stream.write(data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
+
+
+def _mode(path: str | os.PathLike[str]) -> int | None:
+    try:
+        return os.stat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _replace(target: Path, data: bytes) -> None:
+    temporary = target.with_name(f".ganchroma-{secrets.token_hex(4)}")
+    try:
+        temporary.write_bytes(data)
+        if target.exists():
+            shutil.copymode(target, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """`write_bytes` of UTF-8 text; what UTF-8 has not, as in file names of another encoding, becomes an escape."""
+    write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """An image file as (H, W, 3) uint8: what a viewer with a white background shows of its first frame.
+
+    Transparency is laid over white, palettes are looked up, 16-bit gray is rounded to 8 bits.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is missing.
+    ValueError
+        If the file can't be read; the message names the file and the reason.
+    """
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError as error:
+        raise ImportError('reading image files needs Pillow: pip install "ganchroma[report]"') from error
+    try:
+        with Image.open(path) as image:
+            image.load()
+            if image.mode == "F":
+                raise ValueError("float pixels have no stated range; save them as .npy and state the range")
+            if image.mode.startswith("I"):
+                gray = np.clip(np.rint(np.asarray(image, np.float64) / 257), 0, 255).astype(np.uint8)
+                return np.repeat(gray[..., np.newaxis], 3, axis=-1)
+            if image.has_transparency_data:
+                white = Image.new("RGBA", image.size, "white")
+                white.alpha_composite(image.convert("RGBA"))
+                return np.asarray(white.convert("RGB"))
+            return np.asarray(image.convert("RGB"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{path}: not an image that Pillow can read") from None
+    except Exception as error:  # decoders raise whatever their format's code happens to meet
+        raise ValueError(f"{path}: {_reason(error)}") from error
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """The arrays of a .npy (under the name ""), .npz or .safetensors file. Nothing is ever unpickled.
+
+    Raises
+    ------
+    ImportError
+        If safetensors is missing for such a file.
+    ValueError
+        If the file can't be read; the message names the file and the reason.
+    """
+    kind = Path(path).suffix.lower()
+    if kind in (".pt", ".pth", ".ckpt", ".bin", ".pkl"):
+        raise ValueError(
+            f"{path}: pickled files are not opened, they can run code; save the arrays with numpy.savez "
+            "or safetensors.torch.save_file"
+        )
+    if kind not in (".npy", ".npz", ".safetensors"):
+        raise ValueError(f"{path}: accepted are .npy, .npz and .safetensors")
+    try:
+        if kind == ".safetensors":
+            return _read_safetensors(path)
+        with open(path, "rb") as stream:
+            return read_npz(stream) if kind == ".npz" else {"": _read_npy(stream, os.fstat(stream.fileno()).st_size)}
+    except ImportError:
+        raise
+    except MemoryError:
+        raise MemoryError(f"{path}: not enough memory for what it holds") from None
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except Exception as error:  # a truncated file can fail anywhere in zip, header or data
+        raise ValueError(f"{path}: {_reason(error)}") from error
+
+
+def read_npz(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
+    """The arrays of an open .npz file; whatever else the archive holds is left out.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or an array's header asks for more than its part of the file holds.
+    """
+    if not zipfile.is_zipfile(stream):
+        raise ValueError("it is no complete .npz file")
+    arrays = {}
+    with zipfile.ZipFile(stream) as archive:
+        for entry in archive.infolist():
+            if entry.filename.endswith(".npy"):
+                name = entry.filename.removesuffix(".npy")
+                with archive.open(entry) as part:
+                    try:
+                        arrays[name] = _read_npy(part, entry.file_size)
+                    except ValueError as error:
+                        raise ValueError(f"array {name!r}: {error}") from None
+    return arrays
+
+
+def _read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of a .npy file of `size` bytes, whose header is believed only as far as the file goes."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(stream)
+    except ValueError:
+        raise ValueError("it does not begin as a .npy file does") from None
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are not opened, they can run code; save arrays of numbers")
+    held, wanted = size - stream.tell(), math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or wanted > held:
+        raise ValueError(f"it is cut off or damaged: an array of shape {shape} needs {wanted} bytes, {held} follow")
+    stream.seek(0)
+    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    try:
+        from safetensors import numpy as safetensors
+    except ImportError as error:
+        raise ImportError('reading .safetensors needs safetensors: pip install "ganchroma[report]"') from error
+    try:
+        return dict(safetensors.load_file(path))
+    except (TypeError, AttributeError, KeyError) as error:
+        lacking = next((word for word in ("bfloat16", "float8", "BF16", "F8") if word in str(error)), None)
+        if lacking is None:
+            raise
+        raise ValueError(
+            f"it holds {lacking}, which NumPy has not; save it as float32: tensor.float() before save_file"
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).strip() or type(error).__name__

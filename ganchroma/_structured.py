@@ -1,0 +1,189 @@
+"""Initialisers whose arrays have a structure; public in `ganchroma.init`, which describes their common parameters."""
+
+import math
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ganchroma._arrays import check_number
+from ganchroma._initialize import Array, Shape, filled, target
+from ganchroma.rng import RNGLike, as_stream
+
+
+def orthogonal(
+    shape: Shape | None,
+    gain: float = 1.0,
+    *,
+    rng: RNGLike = None,
+    dtype: DTypeLike = np.float32,
+    out: Array | None = None,
+    threads: int | None = None,
+) -> Array:
+    """A (semi-)orthogonal matrix times `gain`, all dimensions but the first taken as columns (Saxe et al. 2013).
+
+    The Q of a normal matrix, columns signed by the diagonal of R. NumPy's LAPACK makes it: the last bits depend on it.
+
+    Raises
+    ------
+    ValueError
+        If the shape has fewer than two dimensions.
+
+    Examples
+    --------
+    >>> q = orthogonal((3, 8), rng=0, dtype=np.float64)
+    >>> np.allclose(q @ q.T, np.eye(3))
+    True
+    """
+    scale = check_number(gain, "gain")
+    result = target(shape, dtype, out)
+    if result.ndim < 2:
+        raise ValueError(f"shape must have at least 2 dimensions, got {result.shape}")
+    stream = as_stream(rng)
+
+    def fill(work: Array) -> None:
+        matrix = work.reshape(len(work), -1) if work.size else work
+        if matrix.size:
+            stream.normal(work, 0.0, 1.0, threads=threads)
+            wide = matrix.shape[0] < matrix.shape[1]
+            q, r = np.linalg.qr(matrix.T if wide else matrix)
+            q *= np.where(np.diagonal(r) < 0, -scale, scale)
+            matrix[...] = q.T if wide else q
+
+    return filled(result, fill)
+
+
+def sparse(
+    shape: Shape | None,
+    sparsity: float,
+    std: float = 0.01,
+    *,
+    rng: RNGLike = None,
+    dtype: DTypeLike = np.float32,
+    out: Array | None = None,
+    threads: int | None = None,
+) -> Array:
+    """A normal matrix (rows, columns) with ``ceil(sparsity * rows)`` zeros in each column (Martens 2010).
+
+    PyTorch takes the places of the zeros from its default generator even where it is given another: a `TorchGenerator`
+    follows ``torch.manual_seed``.
+
+    Raises
+    ------
+    ValueError
+        If the shape has not two dimensions, or `sparsity` is outside [0, 1].
+
+    Examples
+    --------
+    >>> (sparse((10, 3), 0.25, rng=0) == 0).sum(axis=0)
+    array([3, 3, 3])
+    """
+    spread = check_number(std, "std", low=0.0)
+    if check_number(sparsity, "sparsity", low=0.0) > 1:
+        raise ValueError(f"sparsity must be between 0 and 1, got {sparsity!r}")
+    result = target(shape, dtype, out)
+    if result.ndim != 2:
+        raise ValueError(f"shape must have 2 dimensions, got {result.shape}")
+    stream = as_stream(rng)
+    zeros_each = math.ceil(sparsity * len(result))
+
+    def fill(work: Array) -> None:
+        stream.normal(work, 0.0, spread, threads=threads)
+        np.put_along_axis(work, stream.orders(*work.shape)[:zeros_each], 0, axis=0)
+
+    return filled(result, fill, stream.fills_float16)
+
+
+def constant(shape: Shape | None, val: float, *, dtype: DTypeLike = np.float32, out: Array | None = None) -> Array:
+    """Every element `val`.
+
+    Examples
+    --------
+    >>> constant(2, 0.5)
+    array([0.5, 0.5], dtype=float32)
+    """
+    value = check_number(val, "val", infinite=True)
+    result = target(shape, dtype, out)
+    result.fill(value)
+    return result
+
+
+def ones(shape: Shape | None, *, dtype: DTypeLike = np.float32, out: Array | None = None) -> Array:
+    """Every element one.
+
+    Examples
+    --------
+    >>> ones(2)
+    array([1., 1.], dtype=float32)
+    """
+    return constant(shape, 1.0, dtype=dtype, out=out)
+
+
+def zeros(shape: Shape | None, *, dtype: DTypeLike = np.float32, out: Array | None = None) -> Array:
+    """Every element zero.
+
+    Examples
+    --------
+    >>> zeros(2)
+    array([0., 0.], dtype=float32)
+    """
+    return constant(shape, 0.0, dtype=dtype, out=out)
+
+
+def eye(shape: Shape | None, *, dtype: DTypeLike = np.float32, out: Array | None = None) -> Array:
+    """The identity, as far as a matrix of that shape can be one.
+
+    Raises
+    ------
+    ValueError
+        If the shape has not two dimensions.
+
+    Examples
+    --------
+    >>> eye((2, 3))
+    array([[1., 0., 0.],
+           [0., 1., 0.]], dtype=float32)
+    """
+    result = target(shape, dtype, out)
+    if result.ndim != 2:
+        raise ValueError(f"shape must have 2 dimensions, got {result.shape}")
+    result.fill(0)
+    np.fill_diagonal(result, 1)
+    return result
+
+
+def dirac(shape: Shape | None, groups: int = 1, *, dtype: DTypeLike = np.float32, out: Array | None = None) -> Array:
+    """The convolution weight that passes its input channels on, as many as there are outputs for.
+
+    Parameters
+    ----------
+    shape : sequence of 3, 4 or 5 ints
+        (out, in / groups, kernel...).
+    groups : int
+        Each group of outputs passes the same leading input channels of its own group.
+
+    Raises
+    ------
+    ValueError
+        For another number of dimensions, or outputs that `groups` does not divide.
+
+    Examples
+    --------
+    >>> dirac((2, 2, 1)).reshape(2, 2)
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+    result = target(shape, dtype, out)
+    if result.ndim not in (3, 4, 5):
+        raise ValueError(f"shape must have 3, 4 or 5 dimensions, got {result.shape}")
+    if isinstance(groups, bool) or not isinstance(groups, int | np.integer):
+        raise TypeError(f"groups must be an integer, got {groups!r}")
+    if groups < 1 or len(result) % groups:
+        raise ValueError(f"groups must divide the {len(result)} outputs, got {groups}")
+    result.fill(0)
+    each = len(result) // groups
+    center = tuple(size // 2 for size in result.shape[2:])
+    if result.size:
+        for channel in range(len(result)):
+            if channel % each < result.shape[1]:
+                result[(channel, channel % each, *center)] = 1
+    return result

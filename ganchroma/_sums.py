@@ -1,0 +1,56 @@
+"""Sums that come out the same in any order: fixed-point numbers in integer limbs.
+
+A number is the sum of limb[k] * 2^(32 k - FRACTION_BITS) over `LIMBS` signed 64-bit limbs, so two numbers are added
+limb by limb (a plain sum over processes is right too) and rounding happens once, when a number is read.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+LIMBS = 8
+FRACTION_BITS = 96
+_WORD = 32
+_LARGEST = 2.0**180  # a sum of 2^11 of these still fits; nothing an image can mean is larger
+
+
+def zeros(count: int) -> NDArray[np.int64]:
+    """`count` numbers, all 0: (count, LIMBS)."""
+    return np.zeros((count, LIMBS), np.int64)
+
+
+def from_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The exact sum over axis 0 of finite float64 (N, Q), as (Q, LIMBS); what lies below 2^-96 is cut off."""
+    rest = np.clip(values, -_LARGEST, _LARGEST)
+    result = zeros(values.shape[1])
+    for k in reversed(range(LIMBS)):
+        unit = 2.0 ** (_WORD * k - FRACTION_BITS)
+        digits = np.trunc(rest / unit)
+        rest = rest - digits * unit
+        result[:, k] = digits.astype(np.int64).sum(axis=0)
+    return normalized(result)
+
+
+def from_integers(values: NDArray[np.int64], fraction_bits: int = 0) -> NDArray[np.int64]:
+    """The exact sum over axis 0 of values * 2^-fraction_bits, (N, Q) int64 with 0 to 32 such bits, as (Q, LIMBS)."""
+    result = zeros(values.shape[1])
+    first, shift = divmod(FRACTION_BITS - fraction_bits, _WORD)
+    mask = (1 << (_WORD - shift)) - 1
+    result[:, first] = ((values & mask) << shift).sum(axis=0)
+    above = values >> (_WORD - shift)
+    result[:, first + 1] = (above & 0xFFFFFFFF).sum(axis=0)
+    result[:, first + 2] = (above >> _WORD).sum(axis=0)
+    return normalized(result)
+
+
+def normalized(limbs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same numbers with every limb but the last in 0..2^32: equal numbers then have equal limbs."""
+    result = limbs.copy()
+    for k in range(LIMBS - 1):
+        result[:, k + 1] += result[:, k] >> _WORD
+        result[:, k] &= 0xFFFFFFFF
+    return result
+
+
+def to_integers(limbs: NDArray[np.int64]) -> list[int]:
+    """Each number times 2^96, exactly."""
+    return [sum(int(limb) << (_WORD * k) for k, limb in enumerate(row)) for row in limbs]

@@ -1,0 +1,263 @@
+"""The command line: ``ganchroma demo | diagnose | info``.
+
+Exit status: 0 answered, 2 wrong usage or unreadable input (the other files are still answered), 130 interrupted.
+"""
+
+import argparse
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ganchroma import __version__
+from ganchroma._files import read_arrays, read_picture
+from ganchroma._progress import progress
+from ganchroma.activation import parse_activation
+from ganchroma.diagnosis import Diagnosis, diagnose
+from ganchroma.diagnosis.report import Book
+from ganchroma.layer import OutputLayer
+from ganchroma.runtime import resolve_threads, runtime_info, show_runtime
+
+ANSWERED, UNUSABLE, INTERRUPTED = 0, 2, 130
+ARRAYS = (".npy", ".npz")
+UNREADABLE = (MemoryError, OSError, TypeError, ValueError)
+
+# What describes the head in --weights, with what holds where an option is left out.
+HEAD: dict[str, Any] = {
+    "weight_key": "weight",
+    "bias_key": "bias",
+    "transposed": False,
+    "stride": 1,
+    "padding": 0,
+    "activation": "tanh",
+}
+
+# Messages of the package speak of arguments; here these are options.
+OPTIONS = {
+    'layout="NCHW"': "--layout NCHW",
+    'layout="NHWC"': "--layout NHWC",
+    "value_range": "--value-range",
+    "(-1, 1) after tanh, (0, 1) after sigmoid": "-1 1 after tanh, 0 1 after sigmoid",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names of another encoding can be printed too
+    try:
+        resolve_threads(None)  # what the environment says of it is wrong for every file or for none
+        status: int = options.command(options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; without this, Python complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ANSWERED
+    except (ImportError, *UNREADABLE) as error:
+        return _complain(_reason(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ganchroma", description="Where did the colour go?")
+    parser.add_argument("--version", action="version", version=f"ganchroma {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="show every way in which an untrained generator's colour gets lost")
+    demo.add_argument("--seed", type=_integer(0), default=0, help="of the generator and its latents (default 0)")
+    demo.add_argument(
+        "--out", type=Path, default=Path("ganchroma-demo"), help="folder for report.html, sheet.png, report.json"
+    )
+    demo.add_argument("--json", action="store_true", help="print report.json instead of a table")
+    demo.set_defaults(command=_demo)
+
+    check = commands.add_parser(
+        "diagnose", help="diagnose images of your own, with the head's weights if you have them"
+    )
+    check.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="image files, or .npy / .npz arrays; each gets its own answer"
+    )
+    check.add_argument("--weights", type=Path, metavar="FILE", help="the head's weights: .npz, .npy or .safetensors")
+    head = check.add_argument_group("the head in --weights")
+    head.add_argument("--weight-key", metavar="NAME", help='array in FILE (default "weight")')
+    head.add_argument("--bias-key", metavar="NAME", help='array in FILE (default "bias", if there is one)')
+    head.add_argument("--transposed", action="store_true", default=None, help="it is a transposed convolution")
+    head.add_argument("--stride", type=_integer(1), metavar="N", help="(default 1)")
+    head.add_argument("--padding", type=_padding, help='N, "PH,PW", "same" or "valid" (default 0)')
+    head.add_argument("--activation", type=_activation, metavar="NAME", help=_activation.__doc__)
+    check.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"), help="required for float arrays")
+    check.add_argument(
+        "--layout", choices=("NCHW", "NHWC"), default="NCHW", help="axes of .npy / .npz arrays (default NCHW)"
+    )
+    check.add_argument("--json", action="store_true", help="print JSON instead of text")
+    check.add_argument("--html", type=Path, metavar="FILE", help="also write a page with pictures")
+    check.set_defaults(command=_diagnose)
+
+    info = commands.add_parser("info", help="versions, instruction set, threads, OpenMP libraries")
+    info.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    info.set_defaults(command=_info)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from ganchroma.demo import cases
+
+    report = cases.run(options.seed, out=options.out)
+    if options.json:
+        _print_json(report)
+    else:
+        print(cases.table(report))
+        print(f"\nSee {options.out / 'sheet.png'}, {options.out / 'report.html'}, {options.out / 'report.json'}")
+    return ANSWERED
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    layer = _layer(options)
+    book = Book("ganchroma diagnose")
+    failures: list[dict[str, str]] = []
+    for name in progress(options.images, "diagnose"):
+        try:
+            pictures, layout = _pictures(Path(name), options.layout)
+            found = diagnose(pictures, layer=layer, value_range=options.value_range, layout=layout)
+        except UNREADABLE as error:
+            reason = _in_options(_reason(error).removeprefix(f"{Path(name)}: "))
+            failures.append({"file": name, "reason": reason})
+            book.add_failure(name, reason)
+            _complain(f"{name}: {reason}")
+            continue
+        answer = Diagnosis(found.answer, name)
+        if not options.json:
+            print(("\n" if book.cases else "") + answer.summary(), flush=True)
+        book.add(answer)
+    if options.json:
+        _print_json(book.to_dict(errors=failures))
+    if options.html is not None:
+        book.save_html(options.html)
+    return UNUSABLE if failures else ANSWERED
+
+
+def _info(options: argparse.Namespace) -> int:
+    if options.json:
+        _print_json(runtime_info())
+    else:
+        show_runtime()
+    return ANSWERED
+
+
+def _pictures(path: Path, layout: str) -> tuple[Any, str]:
+    """What the file holds and its layout: an array, or an image as one channels-last picture."""
+    if path.suffix.lower() not in ARRAYS:
+        return read_picture(path), "NHWC"
+    arrays = read_arrays(path)
+    if len(arrays) != 1:
+        raise ValueError(f"{path}: must hold one array, has {len(arrays)}: {', '.join(arrays) or 'none'}")
+    return next(iter(arrays.values())), layout
+
+
+def _layer(options: argparse.Namespace) -> OutputLayer | None:
+    path, given = options.weights, {name for name in HEAD if getattr(options, name) is not None}
+    if path is None:
+        if given:
+            flags = ", ".join(_flag(name) for name in HEAD if name in given)
+            raise ValueError(f"{flags}: only with --weights FILE, the head that it describes")
+        return None
+    chosen = {name: getattr(options, name) if name in given else value for name, value in HEAD.items()}
+    weight_key, bias_key = chosen.pop("weight_key"), chosen.pop("bias_key")
+    arrays = read_arrays(path)
+    if path.suffix.lower() == ".npy":
+        if keys := given & {"weight_key", "bias_key"}:
+            raise ValueError(f"{path}: a .npy file holds one array without a name; leave {_flag(min(keys))} out")
+        weight, bias = arrays[""], None
+    else:
+        weight = _pick(arrays, weight_key, "--weight-key", path)
+        bias = _pick(arrays, bias_key, "--bias-key", path) if "bias_key" in given or bias_key in arrays else None
+    try:
+        layer = OutputLayer(weight, bias, **chosen)
+        if layer.out_channels != 3:
+            raise ValueError(f"weight {weight.shape} has {layer.out_channels} filters; a head has 3, for R, G and B")
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path}: {_in_options(str(error))}{_transposed_hint(weight, chosen['transposed'])}"
+        ) from error
+    return layer
+
+
+def _transposed_hint(weight: Any, transposed: bool) -> str:
+    """What to try where the other of the first two dimensions counts three filters."""
+    if weight.ndim != 4 or weight.shape[not transposed] != 3 or weight.shape[transposed] == 3:
+        return ""
+    if transposed:
+        return "; without --transposed it has 3 filters"
+    return "; if it is of a transposed convolution, (C, 3, kh, kw), pass --transposed"
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _in_options(message: str) -> str:
+    for argument, option in OPTIONS.items():
+        message = message.replace(argument, option)
+    return message
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or "not enough memory"
+
+
+def _pick(arrays: dict[str, Any], key: str, option: str, path: Path) -> Any:
+    if key not in arrays:
+        there = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise ValueError(f"{path}: has no array {key!r}; name one with {option}: {there or 'the file is empty'}")
+    return arrays[key]
+
+
+def _integer(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be an integer of at least {least}, got {text!r}")
+        return int(text)
+
+    return read
+
+
+def _padding(text: str) -> Any:
+    if text in ("same", "valid"):
+        return text
+    parts = text.split(",")
+    if len(parts) > 2 or not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f'must be N, "PH,PW", "same" or "valid", got {text!r}')
+    return int(text) if len(parts) == 1 else tuple(map(int, parts))
+
+
+def _activation(text: str) -> Any:
+    """linear, tanh (default), sigmoid, relu, leaky_relu=SLOPE, clamp or clamp=LO,HI"""
+    name, *rest = text.split("=")
+    try:
+        activation = (name, *map(float, rest[0].split(","))) if rest else name
+        parse_activation(activation)
+    except (TypeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return activation
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _complain(message: str) -> int:
+    print(f"ganchroma: {message}", file=sys.stderr)
+    return UNUSABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

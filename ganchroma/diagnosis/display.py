@@ -1,0 +1,159 @@
+"""How a picture follows from the network's image: shown as it is, or lost on the way to the screen.
+
+Both pictures are given, so nothing has to be guessed: each known path is applied to the network's image and the
+result compared with what the user holds. A path is a tuple of steps, empty where the picture is shown as the network
+made it. Shorter and simpler paths come first and are believed first, unless a later one fits at least twice as well:
+that tells one channel from three even where rounding leaves two levels.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganchroma.diagnosis.thresholds import EQUAL_CHANNELS, EQUAL_LEVELS, SAME_LEVELS, SAME_SHARE
+
+Levels = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens to (N, 3, H, W) pictures in 8-bit levels on the way to the screen.
+
+    Attributes
+    ----------
+    kind : str
+        "order" (channels swapped), "channel" (one channel drawn three times), "layout" or "range".
+    detail : str
+        The same in words.
+    apply : callable
+        The map itself; works on unrounded levels.
+    """
+
+    kind: str
+    detail: str
+    apply: Callable[[Levels], Levels]
+
+
+Path = tuple[Step, ...]
+
+
+def follow(path: Path, levels: Levels) -> Levels:
+    """The pictures after every step of a path."""
+    for step in path:
+        levels = step.apply(levels)
+    return levels
+
+
+def find_path(shown: NDArray[np.uint8], network: Levels) -> Path | None:
+    """The path from the network's image to the picture; None if the picture is not from this network's image.
+
+    Parameters
+    ----------
+    shown : (N, 3, H, W) uint8
+    network : (N, 3, H, W)
+        The network's image in levels, not rounded.
+    """
+    if shown.shape != network.shape or not np.isfinite(network).all():
+        return None
+    target = shown.astype(np.float32)
+    contrast = float(target.std())
+    tolerance = max(SAME_LEVELS, SAME_SHARE * contrast)
+    rounded = np.rint(network)
+    ways = list(_rearrangements(shown, rounded))
+    found, distance = None, np.inf
+    for path in ways:
+        fit = _distance(follow(path, rounded), target)
+        if fit <= tolerance and fit < distance / 2:
+            found, distance = path, fit
+    if found is not None:
+        return found
+    for path in ways:
+        changed = follow(path, network)
+        for step in KNOWN_MAPS:
+            if _distance(step.apply(changed), target) <= tolerance:
+                return (*path, step)
+    if contrast <= SAME_LEVELS:
+        return None  # any map makes a constant
+    for path in ways:
+        changed = follow(path, network)
+        step = _pointwise(shown, changed)
+        if _distance(step.apply(changed), target) <= tolerance:
+            return (*path, step)
+    return None
+
+
+def channels_equal(levels: Levels) -> bool:
+    """Whether R, G and B agree: up to rounding, or up to a small share of the picture's contrast."""
+    spread = levels.max(axis=1).astype(np.float32) - levels.min(axis=1)
+    return bool(spread.mean() <= max(EQUAL_LEVELS, EQUAL_CHANNELS * float(levels.std())))
+
+
+def _distance(a: Levels, b: Levels) -> float:
+    return float(np.sqrt(np.mean(np.square(a - b, dtype=np.float64))))
+
+
+def _rearrangements(shown: NDArray[np.uint8], network: Levels) -> Iterator[Path]:
+    """Paths that move values about without changing them (luminance excepted), the simplest first."""
+    yield ()
+    if channels_equal(shown):
+        if not channels_equal(network):
+            for channel in range(3):
+                detail = f"channel {channel} ({'RGB'[channel]}) drawn three times"
+                yield (Step("channel", detail, _reordered((channel,) * 3)),)
+            yield (Step("channel", "converted to luminance", _luminance),)
+    else:
+        for order in list(permutations(range(3)))[1:]:
+            names = "".join("RGB"[channel] for channel in order)
+            yield (Step("order", f"channels shown in the order {names}", _reordered(order)),)
+    yield (Step("layout", "the (3, H, W) buffer reshaped, not transposed, to (H, W, 3)", channels_as_rows),)
+    yield (Step("layout", "the (H, W, 3) buffer reshaped, not transposed, to (3, H, W)", rows_as_channels),)
+
+
+def _reordered(order: tuple[int, ...]) -> Callable[[Levels], Levels]:
+    return lambda levels: levels[:, list(order)]
+
+
+def _luminance(levels: Levels) -> Levels:
+    gray = 0.299 * levels[:, 0] + 0.587 * levels[:, 1] + 0.114 * levels[:, 2]
+    return np.repeat(gray[:, np.newaxis], 3, axis=1)
+
+
+def channels_as_rows(levels: Levels) -> Levels:
+    """A (N, 3, H, W) buffer read as (N, H, W, 3), given back as (N, 3, H, W)."""
+    count, channels, height, width = levels.shape
+    return np.moveaxis(np.ascontiguousarray(levels).reshape(count, height, width, channels), -1, 1)
+
+
+def rows_as_channels(levels: Levels) -> Levels:
+    """A (N, H, W, 3) buffer read as (N, 3, H, W): undoes `channels_as_rows`."""
+    return np.ascontiguousarray(np.moveaxis(levels, 1, -1)).reshape(levels.shape)
+
+
+def _pointwise(shown: NDArray[np.uint8], changed: Levels) -> Step:
+    """The best map of one level to another: the mean of what each became."""
+    level = np.clip(np.rint(changed), 0, 255).astype(np.uint8).ravel()
+    number = np.bincount(level, minlength=256)
+    total = np.bincount(level, weights=shown.ravel(), minlength=256)
+    seen = np.flatnonzero(number)
+    table = np.interp(np.arange(256), seen, total[seen] / number[seen])
+    detail = "another pointwise map of the values (a wrong range or scale, stretching, gamma)"
+    return Step("range", detail, lambda levels: np.interp(levels, np.arange(256), table))
+
+
+def _wrapped(levels: Levels) -> Levels:
+    return np.mod(np.trunc((levels / 127.5 - 1) * 255), 256)
+
+
+# Mistakes that people make with ranges, each as a map of unrounded levels.
+KNOWN_MAPS = [
+    Step("range", "[-1, 1] shown as [0, 1], negative values cut off", lambda x: np.clip(2 * x - 255, 0, 255)),
+    Step("range", "[0, 1] shown as [-1, 1]: half the contrast, nothing dark", lambda x: 127.5 + x / 2),
+    Step("range", "[-1, 1] times 255 wrapped around as unsigned bytes", _wrapped),
+    Step("range", "[0, 1] taken for 8-bit levels: all but black", lambda x: x / 255),
+    Step("range", "scaled twice: 255 times what is 0 to 255 already", lambda x: np.clip(x * 255, 0, 255)),
+    Step("range", "inverted", lambda x: 255 - x),
+]

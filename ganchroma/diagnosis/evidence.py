@@ -1,0 +1,243 @@
+"""What the user holds: checked once, never changed. A remedy answers with new evidence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganchroma._arrays import FLOATS, as_array
+from ganchroma._images import check_layout, check_value_range, read_images
+from ganchroma.activation import activation_name
+from ganchroma.color import quantize
+from ganchroma.diagnosis.display import Path, Step, find_path, follow
+from ganchroma.layer import OutputLayer
+from ganchroma.stats import ChromaStats, ColorMoments
+
+Array = NDArray[Any]
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ModuleFacts:
+    """What is known about the network around the head.
+
+    Attributes
+    ----------
+    batchnorm : str
+        "train", "eval" or "none": where the hidden layers take their statistics from.
+    untouched : bool
+        Whether BatchNorm's running statistics are still the initial zeros and ones.
+    rerun : callable, optional
+        Returns the head's features for the same latents with BatchNorm in training mode.
+    """
+
+    batchnorm: str = "none"
+    untouched: bool = False
+    rerun: Callable[[], Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.batchnorm not in ("train", "eval", "none"):
+            raise ValueError(f'batchnorm is {self.batchnorm!r}; accepted: "train", "eval", "none"')
+        if not isinstance(self.untouched, bool):
+            raise TypeError(f"untouched must be True or False, got {self.untouched!r}")
+        if not (self.rerun is None or callable(self.rerun)):
+            raise TypeError(f"rerun must be a function without arguments, got {type(self.rerun).__name__}")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Pictures, the head that made them, its features, and the data they should resemble; each may be missing.
+
+    Attributes
+    ----------
+    images : (N, 3, H, W) array or None
+        The pictures as the user holds them. None in evidence that a remedy changed before the display: the pictures
+        then follow from the network's image and the path.
+    value_range : (low, high)
+        Range of `images`.
+    stated : (low, high) or None
+        Range that the user stated, also where no images were given.
+    layer : OutputLayer or None
+    features : (N, C, h, w) array or None
+    reference : ColorMoments or None
+        The user's data set.
+    module : ModuleFacts
+    path : tuple of Step
+        How the pictures follow from the network's image.
+    unrelated : bool
+        Whether pictures were given that do not follow from the features by any path known.
+    """
+
+    images: Array | None = None
+    value_range: Range = (-1.0, 1.0)
+    stated: Range | None = None
+    layer: OutputLayer | None = None
+    features: Array | None = None
+    reference: ColorMoments | None = None
+    module: ModuleFacts = ModuleFacts()
+    path: Path = ()
+    unrelated: bool = False
+
+    @cached_property
+    def network(self) -> Array | None:
+        """activation(head(features)), in the activation's own range; None if it can't be computed."""
+        if self.layer is None or self.features is None:
+            return None
+        return self.layer(self.features)
+
+    @property
+    def network_range(self) -> Range:
+        """Range of `network`: the activation's own; where that has none (linear, relu), the stated one."""
+        assert self.layer is not None
+        unbounded = activation_name(self.layer.activation) in ("linear", "relu", "leaky_relu")
+        return self.stated if unbounded and self.stated is not None else self.layer.value_range
+
+    def features_in_training_mode(self) -> Array | None:
+        """What BatchNorm would have made of the same latents; None if it is not at fault or can't be run."""
+        if self.module.rerun is None or not self.module.untouched or self.layer is None or self.features is None:
+            return None
+        return _check_features(self.module.rerun(), self.layer, "module.rerun()")
+
+    @property
+    def computed(self) -> bool:
+        """Whether head and features are at hand, so that a change in them can be followed to the screen."""
+        return self.layer is not None and self.features is not None
+
+    @cached_property
+    def picture(self) -> tuple[Array, Range]:
+        """What is on the screen, (N, 3, H, W), and its range.
+
+        Raises
+        ------
+        LookupError
+            If neither pictures nor both head and features are at hand.
+        """
+        if self.images is not None:
+            return self.images, self.value_range
+        network = self.network
+        if network is None or self.layer is None:
+            raise LookupError("no picture: neither images nor head and features")
+        if not self.path:
+            return network, self.network_range
+        return follow(self.path, to_levels(network, self.network_range)), (0.0, 255.0)
+
+    @property
+    def has_picture(self) -> bool:
+        return self.images is not None or self.computed
+
+    def with_head(self, *, layer: OutputLayer | None = None, features: Array | None = None) -> "Evidence":
+        """The same display path behind another head or other features."""
+        return replace(
+            self, images=None, layer=layer or self.layer, features=self.features if features is None else features
+        )
+
+    def step(self, kind: str) -> Step | None:
+        """The step of that kind on the way to the screen, if there is one."""
+        return next((step for step in self.path if step.kind == kind), None)
+
+    def without_step(self, kind: str) -> "Evidence":
+        """The same network, shown without the step of that kind."""
+        return replace(self, images=None, path=tuple(step for step in self.path if step.kind != kind))
+
+    def with_images(self, images: Array, value_range: Range) -> "Evidence":
+        """Other pictures; for when nothing but pictures is known."""
+        return replace(self, images=images, value_range=value_range)
+
+
+def to_levels(images: Array, value_range: Range) -> NDArray[np.float32]:
+    """Values of a range as 8-bit levels, neither rounded nor clipped."""
+    low, high = value_range
+    return ((images - np.float32(low)) * np.float32(255 / (high - low))).astype(np.float32)
+
+
+def collect(
+    images: Any = None,
+    *,
+    layer: Any = None,
+    features: Any = None,
+    dataset: Any = None,
+    value_range: Any = None,
+    layout: str = "NCHW",
+    module: ModuleFacts | None = None,
+) -> Evidence:
+    """Check what was given and find out how the pictures follow from the network's image. See `diagnose`."""
+    if images is None and layer is None and dataset is None:
+        raise TypeError(
+            "diagnose needs images, or layer (with features for a full answer), or dataset; got none of them"
+        )
+    if features is not None and layer is None:
+        raise TypeError("features were given without layer; pass layer=OutputLayer(weight, bias, ...) too")
+    if layer is not None:
+        _check_layer(layer)
+    if not isinstance(module, ModuleFacts | None):
+        raise TypeError(f"module must be a ModuleFacts, got {type(module).__name__}")
+    evidence = Evidence(
+        layer=layer,
+        module=module or ModuleFacts(),
+        reference=_reference(dataset, value_range, layout),
+        stated=None if value_range is None else check_value_range(value_range),
+    )
+    if features is not None:
+        evidence = replace(evidence, features=_check_features(features, layer))
+    if images is None:
+        return evidence
+    pictures, stated = read_pictures(images, value_range, layout)
+    if evidence.features is not None and len(evidence.features) != len(pictures):
+        raise ValueError(
+            f"images has {len(pictures)} pictures and features has {len(evidence.features)}; "
+            "pass the same batch in the same order"
+        )
+    evidence = replace(evidence, images=pictures, value_range=stated)
+    if evidence.network is None:
+        return evidence
+    network = np.clip(to_levels(evidence.network, evidence.network_range), 0, 255)
+    path = find_path(quantize(pictures, value_range=stated), network)
+    if path is None:
+        return replace(evidence, features=None, unrelated=True)
+    return replace(evidence, path=path)
+
+
+def read_pictures(images: Any, value_range: Any, layout: Any, name: str = "images") -> tuple[Array, Range]:
+    """Pictures as (N, 3, H, W) and their range; a single channel is drawn three times, as on the screen."""
+    array = as_array(images, name, ndim=(3, 4), dtypes=("uint8", *FLOATS))
+    channels = -3 if check_layout(layout) == "NCHW" else -1
+    if array.shape[channels] == 1:
+        array = np.repeat(array, 3, axis=channels)
+    read = read_images(array, value_range, layout, name)
+    if not len(read.pixels):
+        raise ValueError(f"{name} is empty: shape {array.shape}")
+    return read.pixels, read.value_range
+
+
+def _check_layer(layer: Any) -> None:
+    if not isinstance(layer, OutputLayer):
+        raise TypeError(
+            f"layer must be an OutputLayer, got {type(layer).__name__}; make one: OutputLayer(weight, bias, ...)"
+        )
+    if layer.out_channels != 3:
+        raise ValueError(f"layer must have 3 output channels (R, G, B), got {layer.out_channels}")
+
+
+def _check_features(features: Any, layer: OutputLayer, name: str = "features") -> Array:
+    array = as_array(features, name, ndim=4)
+    if array.shape[1] != layer.in_channels:
+        raise ValueError(f"{name} must be (N, {layer.in_channels}, h, w) for this layer, got shape {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"{name} is empty: shape {array.shape}")
+    dtype = layer.weight.dtype
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def _reference(dataset: Any, value_range: Any, layout: str) -> ColorMoments | None:
+    if dataset is None or isinstance(dataset, ColorMoments):
+        return dataset
+    if isinstance(dataset, ChromaStats):
+        return dataset.summary().within
+    given = None if getattr(dataset, "dtype", None) == np.uint8 else value_range
+    pictures, stated = read_pictures(dataset, given, layout, "dataset")
+    stats = ChromaStats(value_range=stated)
+    stats.update(pictures)
+    return stats.summary().within

@@ -1,0 +1,285 @@
+"""What a person gets: the diagnosis as text, dictionary, page and picture."""
+
+import json
+import math
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ganchroma._files import write_bytes, write_text
+from ganchroma.diagnosis import page, plots, words
+from ganchroma.diagnosis.engine import Answer, Finding
+from ganchroma.diagnosis.evidence import to_levels
+from ganchroma.diagnosis.pictures import SHOWN, Panels, stretched
+from ganchroma.diagnosis.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Diagnosis:
+    """Where the colour went, why, and what brings it back.
+
+    Attributes
+    ----------
+    causes : list of Finding
+        Most important first; the single finding `healthy` where nothing is wrong.
+    notes : list of str
+        Remarks that are no cause of gray.
+    trace : Trace
+        Colour at every stage that could be measured.
+    remedies : list of str
+        The smallest set of causes to put right so that the display is healthy.
+    alternatives : list of list of str
+        Other sets of that size.
+    after : Trace or None
+        The trace with `remedies` applied.
+    settle : list of str
+        What further input would settle.
+    name : str
+        What was diagnosed, for headings.
+    about : str
+        A sentence on what that is.
+    """
+
+    answer: Answer
+    name: str = "images"
+    about: str = ""
+
+    @property
+    def causes(self) -> list[Finding]:
+        return self.answer.findings
+
+    @property
+    def notes(self) -> list[str]:
+        return self.answer.notes
+
+    @property
+    def trace(self) -> Trace:
+        return self.answer.trace
+
+    @property
+    def remedies(self) -> list[str]:
+        return self.answer.remedies
+
+    @property
+    def alternatives(self) -> list[list[str]]:
+        return self.answer.alternatives
+
+    @property
+    def after(self) -> Trace | None:
+        return self.answer.after
+
+    @property
+    def settle(self) -> list[str]:
+        return self.answer.settle
+
+    @property
+    def headline(self) -> str:
+        """One sentence that answers "where did the colour go?"."""
+        found = [finding for finding in self.causes if finding.status == "found"]
+        if not found:
+            return words.unsettled(self.causes)
+        first, *others = found
+        sentence = words.ANSWERS[first.kind][1]
+        display = self.trace.display
+        if first.kind in ("flat_amplitude", "identical_filters") and display is not None and display.healthy:
+            sentence = f"The picture has its colour, but the network has a fault: {first.name}."
+        if others:
+            sentence += f" Also: {', '.join(finding.name for finding in others)}."
+        return sentence
+
+    @property
+    def lost_at(self) -> dict[str, str]:
+        """Stage -> "found" or "possible", where a cause acts."""
+        places: dict[str, str] = {}
+        for finding in self.causes:
+            stage = words.ANSWERS[finding.kind][0]
+            if finding.status == "found" and stage and stage not in self.trace:
+                stage = "display"  # seen in the pictures; what lies before them was not given
+            if stage and places.get(stage) != "found":
+                places[stage] = finding.status
+        return places
+
+    @cached_property
+    def panels(self) -> Panels | None:
+        """The pictures of a report; None where nothing can be drawn."""
+        display = self.trace.display
+        if display is None:
+            return None
+        pictures, (low, high) = self.answer.evidence.picture
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large for a float32 is so for a screen
+            levels = to_levels(np.asarray(pictures[:SHOWN]), (low, high))
+        raised, factor = stretched(np.moveaxis(levels, 1, -1))
+        seen = display.pictures[:SHOWN]
+        if self.after is None or self.after.display is None:
+            return Panels(seen, raised, factor)
+        after = self.after.display.pictures[:SHOWN]
+        after_raised, after_factor = stretched(after)
+        return Panels(seen, raised, factor, after, after_raised, after_factor)
+
+    def summary(self) -> str:
+        """The whole answer as readable text, at most 100 columns wide.
+
+        Returns
+        -------
+        str
+            The answer in one sentence, colour at every stage, causes with reasons and remedies, notes.
+
+        Examples
+        --------
+        >>> import ganchroma as gch
+        >>> gray = np.broadcast_to(np.random.default_rng(0).integers(0, 256, (4, 1, 16, 16), np.uint8), (4, 3, 16, 16))
+        >>> print(gch.diagnose(gray).summary())
+        images: where did the colour go?
+        ...
+        """
+        return words.summary(self)
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis of {self.name}: {', '.join(finding.name for finding in self.causes)}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as plain lists and dictionaries that JSON can hold: numbers that are not finite become None."""
+        display = self.trace.display
+        after = self.after.display if self.after is not None else None
+        entry: dict[str, Any] = json_safe(
+            {
+                "name": self.name,
+                "about": self.about,
+                "answer": self.headline,
+                "stages": [stage.to_dict() for stage in self.trace.stages],
+                "display": display.to_dict() if display is not None else None,
+                "causes": [_finding_dict(finding) for finding in self.causes],
+                "remedies": self.remedies,
+                "alternatives": self.alternatives,
+                "after": after.to_dict() if after is not None else None,
+                "notes": self.notes,
+                "settle": self.settle,
+            }
+        )
+        return entry
+
+    def save_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_dict` to a file."""
+        write_text(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
+
+    def _repr_html_(self) -> str:
+        return page.fragment(self)
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Write a page that needs nothing else: pictures inside, no scripts."""
+        write_text(path, page.whole(f"ganchroma: {self.name}", [self._repr_html_()]))
+
+    def plot(self, figure: "Figure | None" = None) -> "Figure":
+        """Pictures before and after, colour from stage to stage, and the pixels on the plane of hues.
+
+        Parameters
+        ----------
+        figure : matplotlib.figure.Figure, optional
+            Drawn into; a new one if not given. Nothing touches ``pyplot``: no window opens, and a notebook shows the
+            returned figure once.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing: ``pip install "ganchroma[report]"``.
+        """
+        return plots.plot(self, figure)
+
+
+def json_safe(value: Any) -> Any:
+    """NumPy scalars and arrays as Python's own; what is not finite as None."""
+    if isinstance(value, dict):
+        return {str(key): json_safe(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return json_safe(value.tolist())
+    if isinstance(value, list | tuple):
+        return [json_safe(item) for item in value]
+    if isinstance(value, np.generic):
+        return json_safe(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _finding_dict(finding: Finding) -> dict[str, Any]:
+    return {
+        "name": finding.name,
+        "kind": finding.kind,
+        "status": finding.status,
+        "masked": finding.masked,
+        "reason": finding.reason,
+        "evidence": finding.evidence,
+        "remedy": finding.remedy,
+        "code": finding.code,
+        "badness_after": finding.badness_after,
+        "after": finding.after.to_dict() if finding.after is not None else None,
+    }
+
+
+class Book:
+    """Several answers for one page, one sheet and one JSON file: keeps their pictures and words, not their features."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.cases: list[dict[str, Any]] = []
+        self._rows: list[str] = []
+        self._fragments: list[str] = []
+        self._sheet: list[plots.SheetRow] = []
+
+    def add(self, diagnosis: Diagnosis) -> None:
+        """Take in one more answer."""
+        anchor = f"case-{len(self._fragments)}"
+        self.cases.append(diagnosis.to_dict())
+        self._rows.append(page.index_row(diagnosis, anchor))
+        self._fragments.append(page.anchored(diagnosis, anchor))
+        self._sheet.append(plots.SheetRow(diagnosis))
+
+    def add_missing(self, name: str, about: str, reason: str) -> None:
+        """Take in a case that could not be run, and why."""
+        nothing: dict[str, Any] = {
+            "stages": [],
+            "display": None,
+            "causes": [],
+            "remedies": [],
+            "alternatives": [],
+            "after": None,
+        }
+        self.cases.append({"name": name, "about": about, "answer": reason, **nothing, "notes": [reason], "settle": []})
+        self.add_failure(name, reason)
+
+    def add_failure(self, name: str, reason: str) -> None:
+        """Take in, for the page alone, what could not be read, and why."""
+        anchor = f"case-{len(self._fragments)}"
+        self._rows.append(page.missing_row(name, reason, anchor))
+        self._fragments.append(page.missing(name, reason, anchor))
+
+    def to_dict(self, **extra: Any) -> dict[str, Any]:
+        """The version, whatever else is given, and one entry for each answer."""
+        from ganchroma import __version__
+
+        return {"version": __version__, **extra, "cases": self.cases}
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """One page; with several answers it opens with a table of contents."""
+        contents = [page.index(self._rows)] if len(self._rows) > 1 else []
+        write_text(path, page.whole(self.title, contents + self._fragments))
+
+    def save_sheet(self, path: str | os.PathLike[str]) -> None:
+        """One picture with a line for each answer."""
+        buffer = BytesIO()
+        plots.sheet(self._sheet, self.title).savefig(buffer, format="png")
+        write_bytes(path, buffer.getvalue())

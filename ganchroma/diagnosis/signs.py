@@ -1,0 +1,226 @@
+"""Measurements that the causes decide by; each on evidence or its trace, none with an opinion."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganchroma.color import quantize
+from ganchroma.diagnosis import thresholds as limits
+from ganchroma.diagnosis.display import channels_as_rows, channels_equal, rows_as_channels
+from ganchroma.diagnosis.evidence import Evidence
+from ganchroma.diagnosis.trace import Trace
+from ganchroma.layer import OutputLayer
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Pictures read in the other layout, and how much better they then look.
+
+    Attributes
+    ----------
+    images : (N, 3, H, W)
+    fault : callable
+        What made the pictures from these: `channels_as_rows` or `rows_as_channels`.
+    gain_x, gain_y : float
+        Difference of neighbouring pixels before, over that after.
+    repetition : float
+        How far the pictures repeat themselves by thirds, at most 1.
+    """
+
+    images: NDArray[Any]
+    fault: Callable[[NDArray[Any]], NDArray[Any]]
+    gain_x: float
+    gain_y: float
+    repetition: float
+
+
+def compare_filters(layer: OutputLayer) -> tuple[float, float]:
+    """Largest relative difference and smallest cosine between two of the three filters.
+
+    0 and 1 if all are zero; NaN if a weight is not finite.
+    """
+    flat = layer.filters.reshape(3, -1).astype(np.float64)
+    largest = float(np.abs(flat).max())
+    if not np.isfinite(largest):
+        return float("nan"), float("nan")
+    if largest > 0:
+        flat /= largest  # so that no square overflows
+    difference, cosine = 0.0, 1.0
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        norms = np.linalg.norm(flat[i]), np.linalg.norm(flat[j])
+        if max(norms) > 0:
+            difference = max(difference, float(np.linalg.norm(flat[i] - flat[j]) / max(norms)))
+            if min(norms) > 0:
+                cosine = min(cosine, float(flat[i] @ flat[j] / (norms[0] * norms[1])))
+    return difference, cosine
+
+
+def filter_norms(filters: NDArray[Any]) -> NDArray[np.float64]:
+    """Euclidean norm of each filter, (3, 1, 1, 1)."""
+    squares = np.square(filters, dtype=np.float64).sum(axis=(1, 2, 3), keepdims=True)
+    return np.asarray(np.sqrt(squares), np.float64)
+
+
+def amplitude(evidence: Evidence, trace: Trace) -> tuple[float, NDArray[np.float64]] | None:
+    """Std in levels and mean as a share of the range, of the network's image where it is known, else of the screen.
+
+    None if there is no picture or nothing finite in it.
+    """
+    stage = "activation" if "activation" in trace else "display"
+    moments = trace[stage].moments if stage in trace else None
+    if moments is None or moments.count == 0 or not np.isfinite(moments.std_levels):
+        return None
+    low, high = moments.value_range
+    return moments.std_levels, (np.asarray(moments.mean) - low) / (high - low)
+
+
+def at_an_end(mean: NDArray[np.float64]) -> bool:
+    return bool(np.all((mean < 0.01) | (mean > 0.99)))
+
+
+def display_chroma(trace: Trace) -> float:
+    return float("nan") if trace.display is None else trace.display.summary.chroma
+
+
+def is_gray(trace: Trace) -> bool:
+    """Whether there is a picture, with contrast, and by the healthy band its colour is missing."""
+    if trace.display is None:
+        return False
+    summary = trace.display.summary
+    if summary.within.count == 0 or not summary.within.std_levels >= 1:
+        return False
+    return summary.chroma < limits.VISIBLE_CHROMA or summary.within.achromatic_share > limits.GRAY_SHARE
+
+
+def equal_on_screen(evidence: Evidence) -> bool:
+    if not evidence.has_picture:
+        return False
+    picture, value_range = evidence.picture
+    return channels_equal(quantize(picture, value_range=value_range))
+
+
+def _healthy_scale(evidence: Evidence) -> tuple[float, float] | None:
+    """Factors for the head's gain and for its bias that give a natural contrast and saturate nothing; None if no
+    factor can: without features, without variance, or with values that are not finite."""
+    layer, features = evidence.layer, evidence.features
+    if layer is None or features is None:
+        return None
+    moments = layer.moments(features, linear=True)
+    low, high = evidence.network_range
+    unit = (high - low) / 2 / (0.25 if layer.activation == "sigmoid" else 1.0)  # values at which the activation bends
+    bias = np.zeros(3) if layer.bias is None else np.asarray(layer.bias, np.float64)
+    std = float(np.sqrt(np.trace(moments.covariance) / 3))
+    rms = float(np.sqrt(np.max(np.diag(moments.covariance) + np.square(moments.mean - bias))))
+    most = float(np.abs(bias).max())
+    if not (np.isfinite(rms) and np.isfinite(most) and std > 0):
+        return None
+    gain = min(limits.TARGET_STD * unit / std, limits.TARGET_RMS * unit / rms)
+    return gain, 1.0 if most <= limits.TARGET_BIAS * unit else limits.TARGET_BIAS * unit / most
+
+
+def rescaled(evidence: Evidence) -> Evidence | None:
+    """The same head at a healthy gain, its bias within bounds; None where no gain helps."""
+    scale, layer = _healthy_scale(evidence), evidence.layer
+    if scale is None or layer is None:
+        return None
+    gain, shrink = scale
+    bias = None if layer.bias is None else (layer.bias * shrink).astype(layer.bias.dtype)
+    return evidence.with_head(layer=layer.replace(output_scale=layer.output_scale * gain, bias=bias))
+
+
+def rescaling_code(evidence: Evidence) -> str | None:
+    """`rescaled` as Python."""
+    scale, layer = _healthy_scale(evidence), evidence.layer
+    if scale is None or layer is None:
+        return None
+    gain, shrink = scale
+    bias = "" if shrink == 1 else f", bias=layer.bias * {shrink:.4g}"
+    return f"layer = layer.replace(output_scale={layer.output_scale * gain:.4g}{bias})"
+
+
+def better_reading(evidence: Evidence) -> Reading | None:
+    """The pictures read the other way round, if that is clearly the right one; only where pictures are all there is."""
+    if evidence.images is None or evidence.computed or min(evidence.images.shape[2:]) < 9:
+        return None
+    images = evidence.images
+    if not np.isfinite(images).all():
+        return None
+    rough_x, rough_y = _roughness(images)
+    for reading in (rows_as_channels, channels_as_rows):
+        other = reading(images)
+        other_x, other_y = _roughness(other)
+        if min(other_x, other_y) <= 0:
+            continue
+        gain_x, gain_y = rough_x / other_x, rough_y / other_y
+        if reading is rows_as_channels:
+            repetition = _thirds_correlation(images)
+            doubtful = min(gain_x, gain_y) >= limits.SMOOTHER and repetition >= limits.THIRDS_ALIKE
+        else:
+            repetition = _row_cycle(images)
+            doubtful = gain_y >= limits.SMOOTHER and repetition >= limits.ROW_CYCLE
+        if doubtful or min(gain_x, gain_y) >= limits.SMOOTHER_CLEARLY:
+            fault = channels_as_rows if reading is rows_as_channels else rows_as_channels
+            return Reading(other, fault, gain_x, gain_y, repetition)
+    return None
+
+
+def _roughness(images: NDArray[Any]) -> tuple[float, float]:
+    """Mean absolute difference of neighbours along x and along y."""
+    values = images.astype(np.float32, copy=False)
+    return float(np.abs(np.diff(values, axis=3)).mean()), float(np.abs(np.diff(values, axis=2)).mean())
+
+
+def _thirds_correlation(images: NDArray[Any]) -> float:
+    """Correlation of the left with the middle third: a (3, H, W) buffer read as (H, W, 3) shows itself three times."""
+    third = images.shape[3] // 3
+    gray = images.mean(axis=1, dtype=np.float64)
+    left, middle = gray[..., :third].ravel(), gray[..., third : 2 * third].ravel()
+    if left.std() == 0 or middle.std() == 0:
+        return 0.0
+    return float(np.corrcoef(left, middle)[0, 1])
+
+
+def _row_cycle(images: NDArray[Any]) -> float:
+    """How much better a row agrees with the third below it than with the next, 0 to 1: an (H, W, 3) buffer read as
+    (3, H, W) shows the left, the middle and the right third of each row in turn."""
+    values = images.astype(np.float32, copy=False)
+    next_row = float(np.abs(values[:, :, 1:] - values[:, :, :-1]).mean())
+    third_row = float(np.abs(values[:, :, 3:] - values[:, :, :-3]).mean())
+    return max(0.0, 1 - third_row / next_row) if next_row > 0 else 0.0
+
+
+def outside_share(evidence: Evidence) -> float:
+    """Share of finite values beyond the stated range by more than 1 % of its width."""
+    images = evidence.images
+    if images is None or images.dtype == np.uint8:
+        return 0.0
+    low, high = evidence.value_range
+    margin = 0.01 * (high - low)
+    finite = images[np.isfinite(images)]
+    return float(np.mean((finite < low - margin) | (finite > high + margin))) if finite.size else 0.0
+
+
+def finite_range(images: NDArray[Any]) -> tuple[float, float]:
+    """Smallest and largest finite value; there must be one."""
+    finite = images[np.isfinite(images)]
+    return float(finite.min()), float(finite.max())
+
+
+def fitting_range(least: float, most: float) -> tuple[float, float] | None:
+    """The narrowest of the usual ranges that holds all values."""
+    for low, high in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):
+        margin = 0.01 * (high - low)
+        if low - margin <= least and most <= high + margin:
+            return low, high
+    return None
+
+
+def tone_ends(evidence: Evidence) -> tuple[float, float, float]:
+    """The 0.5-percentile of the finite values in levels, and the shares of black and of white ones."""
+    images = evidence.images
+    assert images is not None
+    levels = quantize(images, value_range=evidence.value_range)[np.isfinite(images)]
+    return float(np.percentile(levels, 0.5)), float(np.mean(levels == 0)), float(np.mean(levels == 255))

@@ -1,0 +1,74 @@
+"""Every number the diagnosis decides by, with what was measured to set it.
+
+"Levels" are 8-bit levels. Photographs: the pictures that come with scikit-image. Untrained: DCGAN-like generators with
+N(0, .02), default, Xavier and Kaiming heads.
+"""
+
+# -- the healthy band -------------------------------------------------------------------------------------------
+# Visible: an untrained generator in evaluation mode has 0.4, one with default weights 2-5, photographs 28-79.
+VISIBLE_LEVELS = 5.0
+# Coloured, mean C*ab: photographs 15-47, a nearly gray night sky 3.5, filters that differ by 3 % 1.3, gray .01.
+VISIBLE_CHROMA = 3.0
+# Achromatic share: photographs .77-.94; equal filters on the screen from .98 up.
+GRAY_SHARE = 0.98
+# Values within 1 % of an end of the range: photographs up to .23, clamped linear heads .20; saturated heads .7-1.
+NEAR_END_SHARE = 0.25
+# A display is healthy below this sum of excesses (see trace.badness).
+HEALTHY_BADNESS = 0.05
+
+# -- filters ----------------------------------------------------------------------------------------------------
+# Relative difference: on screen C*ab is .5 at 1 %, 1.3 at 3 %, 4.5 at 10 %, 12.9 at 30 %.
+FILTERS_EQUAL = 0.03
+FILTERS_ALIKE = 0.30
+# Cosine. Trained heads of natural colour reach .97, so this sign counts only for a gray picture.
+FILTERS_COLLINEAR = 0.98
+
+# -- features ---------------------------------------------------------------------------------------------------
+# Participation ratio of the patch covariance: sound heads 2.9 and more, collapsed ones 1.0-1.6.
+COLLAPSED_PARTICIPATION = 2.0
+# Patches sampled for it.
+PATCHES = 2048
+# Participation ratio of the three colours before the activation: one tint 1.0, natural colour 1.2.
+ONE_TINT = 1.1
+
+# -- a picture against the network's image ----------------------------------------------------------------------
+# Root mean square difference that still counts as the same picture: rounding, or a tenth of its own contrast (JPEG).
+SAME_LEVELS = 1.5
+SAME_SHARE = 0.1
+# Channels equal: mean spread between them, in levels (two levels apart by chance in a picture of two: .5 and more), or
+# against the contrast (JPEG).
+EQUAL_LEVELS = 0.25
+EQUAL_CHANNELS = 0.02
+
+# -- layout, from pictures alone --------------------------------------------------------------------------------
+# Neighbour differences, this reading / the other one, in both directions: wrongly reshaped photographs 1.45-2.9 (a
+# planar buffer read as interleaved) or 2.9-90 (the reverse), sound ones .01-.69 in at least one direction.
+SMOOTHER = 1.3
+SMOOTHER_CLEARLY = 2.5
+# Correlation of the left with the middle third: planar read as interleaved .90-1.0, sound pictures at most .63.
+THIRDS_ALIKE = 0.75
+# How much better a row agrees with the third below it than with the next: interleaved read as planar .45-.99, sound
+# pictures 0 (their third row is 1.4-2.4 times as far away).
+ROW_CYCLE = 0.35
+
+# -- range, from pictures alone ---------------------------------------------------------------------------------
+# [0,1] shown as [-1,1] has nothing under mid-gray (its .5-percentile); photographs have 0-34 there.
+WASHED_PERCENTILE = 126.5
+# tanh clipped to [0,1]: half of everything at 0, next to nothing at 255.
+CUT_AT_ZERO = 0.30
+CUT_AT_FULL = 0.05
+# Values outside the stated range by more than 1 % of its width.
+OUTSIDE_SHARE = 0.001
+
+# -- remedies ---------------------------------------------------------------------------------------------------
+# Standard deviation of the image, as a share of half its range, that a rescaled head aims at (photographs .46-.57
+# of that half, untrained generators .2-.6), and the largest root mean square before the activation.
+TARGET_STD = 0.4
+TARGET_RMS = 0.8
+# The largest bias that a rescaled head keeps, in the same unit.
+TARGET_BIAS = 0.5
+
+# -- remarks ----------------------------------------------------------------------------------------------------
+# Share of the energy that one pattern common to all images must have to be worth a remark: an untrained DCGAN's has
+# 22-50 %, by what its transposed layers leave at every other pixel.
+FIXED_PATTERN_SHARE = 0.1

@@ -1,0 +1,185 @@
+"""The words of a report: what each stage and cause is called, and the answer as text."""
+
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ganchroma.color import NATURAL
+from ganchroma.diagnosis.engine import Finding
+from ganchroma.diagnosis.trace import Trace
+
+if TYPE_CHECKING:
+    from ganchroma.diagnosis.report import Diagnosis
+
+STAGES = ("features", "linear", "activation", "display", "reference")
+STAGE_MEANING = {
+    "features": "input of the head",
+    "linear": "after the three filters",
+    "activation": "the network's image",
+    "display": "what you look at",
+    "reference": "the data to resemble",
+}
+WIDTH = 100
+
+# kind -> (stage where the colour goes, the sentence that says so)
+ANSWERS = {
+    "healthy": ("", "Nowhere: the colour is there."),
+    "flat_amplitude": ("linear", "Too faint to see: the picture hardly varies."),
+    "identical_filters": ("linear", "Lost in the head: its three filters are alike, so R, G and B are too."),
+    "saturation": ("activation", "Lost at the ends of the range: most values stick there."),
+    "feature_collapse": ("features", "Lost before the head: the features hold one pattern, which gives one tint."),
+    "layout_reshape": ("display", "Lost on the way to the screen: the array was reshaped, not transposed."),
+    "display_channel": ("display", "Lost on the way to the screen: one channel was drawn three times."),
+    "range_mismatch": ("display", "Lost on the way to the screen: the values were read in the wrong range."),
+    "gray_data": ("reference", "It was never there: gray data, or what was learned from it."),
+}
+
+
+def unsettled(findings: Sequence[Finding]) -> str:
+    """The answer where nothing is certain."""
+    names = [finding.name for finding in findings]
+    if names == ["healthy"]:
+        return "No known fault shows in what was given."
+    gray = any(finding.kind == "gray_data" for finding in findings)
+    return (
+        "The picture is gray, and w" if gray else "W"
+    ) + f"hat was given does not say why; possible: {', '.join(names)}."
+
+
+def summary(diagnosis: "Diagnosis") -> str:
+    """The whole answer as text."""
+    parts = [_wrap(f"{diagnosis.name}: where did the colour go?"), _wrap(diagnosis.headline, "  "), ""]
+    parts += _stage_table(diagnosis)
+    for place, finding in enumerate(diagnosis.causes, 1):
+        parts += ["", *_finding_text(place, finding, diagnosis.trace)]
+    if diagnosis.remedies:
+        parts += ["", _wrap(f"Remedies that together suffice: {', '.join(diagnosis.remedies)}{_effect(diagnosis)}")]
+    parts += [_wrap(f"Or: {', '.join(other)}") for other in diagnosis.alternatives]
+    remarks = [_wrap(line, "", "      ") for line in remark_lines(diagnosis)]
+    return "\n".join([*parts, "", *remarks] if remarks else parts)
+
+
+def remark_lines(diagnosis: "Diagnosis") -> list[str]:
+    """Notes, then what would settle what stayed open."""
+    return [f"Note: {note}" for note in diagnosis.notes] + [f"To settle it: {text}" for text in diagnosis.settle]
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """A number for reading; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"{value:z.{digits}f}"
+
+
+def features_line(details: dict[str, Any]) -> str:
+    """The stage `features` in words."""
+    return (
+        f"{details['channels']} channels, patch participation ratio {number(details['participation_ratio'], 1)}, "
+        f"{number(100 * _or_nan(details['mean_share']), 0)} % of the energy is its mean"
+    )
+
+
+def _or_nan(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _wrap(text: str, indent: str = "", hanging: str | None = None) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent if hanging is None else hanging,
+        break_on_hyphens=False,
+    )
+
+
+def _stage_table(diagnosis: "Diagnosis") -> list[str]:
+    rows: list[tuple[str, ...]] = [("", "std", "achrom.", "correlation", "", "", "eff.", "gray", "mean", "", "")]
+    rows.append(("stage", "levels", "share", "RG", "RB", "GB", "rank", "angle", "R", "G", "B"))
+    lines: dict[int, str] = {}
+    for stage in diagnosis.trace.stages:
+        if stage.moments is None:
+            lines[len(rows)] = features_line(stage.details)
+            rows.append((stage.name, *[""] * 10))
+        else:
+            rows.append((stage.name, *moments_cells(stage.moments)))
+    if has_own_reference(diagnosis.trace):
+        rows.append(("(natural)", *moments_cells(NATURAL)))
+    widths = [max(len(row[column]) for index, row in enumerate(rows) if index not in lines) for column in range(11)]
+    marks = {stage: {"found": "<- here", "possible": "<- here?"}[status] for stage, status in diagnosis.lost_at.items()}
+    text = []
+    for index, row in enumerate(rows):
+        cells = f"{row[0]:10s}  " + "  ".join(
+            f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)
+        )
+        line = f"{row[0]:10s}  {lines[index]}" if index in lines else cells
+        text.append(f"  {line.rstrip()}  {marks.get(row[0], '')}".rstrip())
+    display = diagnosis.trace.display
+    if display is not None:
+        text += ["", f"  {display_line(display.to_dict())}"]
+    return text
+
+
+def has_own_reference(trace: Trace) -> bool:
+    """Whether the stage `reference` is the user's data set, so that natural images are worth a line of their own."""
+    return "reference" not in trace or trace["reference"].moments is not NATURAL
+
+
+def moments_cells(moments: Any) -> Sequence[str]:
+    """std, share, three correlations, rank, angle, mean; the mean in the stage's own range."""
+    return (
+        number(moments.std_levels, 1),
+        number(moments.achromatic_share, 3),
+        *(number(value) for value in moments.correlation),
+        number(moments.effective_rank),
+        number(moments.gray_angle_degrees, 1),
+        *(number(value) for value in moments.mean),
+    )
+
+
+def display_line(display: dict[str, Any]) -> str:
+    """What the display stage looks like, in one line."""
+    return (
+        f"on screen: colourfulness M3 {number(display['colorfulness'], 1)}, "
+        f"chroma C*ab {number(display['chroma'], 1)}, "
+        f"gray pixels {number(100 * _or_nan(display['gray_pixel_share']), 1)} %, badness {number(display['badness'])}"
+    )
+
+
+def together(names: Sequence[str]) -> str:
+    """Names of remedies that are applied together."""
+    return " + ".join(names)
+
+
+def effect(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What a remedy changes on the screen."""
+    return (
+        f"badness {number(before['badness'])} -> {number(after['badness'])}, "
+        f"std {number(before['std_levels'], 1)} -> {number(after['std_levels'], 1)} levels, "
+        f"chroma {number(before['chroma'], 1)} -> {number(after['chroma'], 1)}"
+    )
+
+
+def status_mark(finding: Finding) -> str:
+    """What a reader must know about how sure a finding is; nothing where it is plainly found."""
+    if finding.masked:
+        return " [masked by the others]"
+    return "" if finding.status == "found" else f" [{finding.status}]"
+
+
+def _effect(diagnosis: "Diagnosis") -> str:
+    before, after = diagnosis.trace.display, diagnosis.after.display if diagnosis.after is not None else None
+    return f" ({effect(before.to_dict(), after.to_dict())})" if before is not None and after is not None else ""
+
+
+def _finding_text(place: int, finding: Finding, trace: Trace) -> Iterable[str]:
+    title = finding.name if finding.name == finding.kind else f"{finding.name} ({finding.kind})"
+    yield f"{place}. {title}{status_mark(finding)}"
+    yield _wrap(f"why:    {finding.reason}", "   ", "           ")
+    if finding.remedy:
+        yield _wrap(f"remedy: {finding.remedy}", "   ", "           ")
+    if finding.after is not None and trace.display is not None:
+        yield _wrap(f"alone:  {effect(trace.display.to_dict(), finding.after.to_dict())}", "   ", "           ")
+    if finding.code:
+        yield textwrap.indent(finding.code.rstrip(), " " * 11)

@@ -1,0 +1,137 @@
+"""Threads, instruction set, and what this process has loaded."""
+
+import os
+import platform
+import sys
+from contextvars import ContextVar
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ganchroma import _core
+
+__all__ = ["runtime_info", "show_runtime", "threads"]
+
+# The limits of the blocks around a call, the innermost last. They live in the context alone, so that one `threads`
+# object may be used in several threads and tasks at once.
+_chosen: ContextVar[tuple[int, ...]] = ContextVar("ganchroma_threads", default=())
+
+
+def check_threads(value: Any, name: str = "threads") -> int:
+    """A positive number of threads, or an error that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return int(value)
+
+
+@cache
+def _environment() -> int | None:
+    """Read at the first call that needs it, not at import: the command line can then say what is wrong in a line."""
+    text = os.environ.get("GANCHROMA_NUM_THREADS", "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"GANCHROMA_NUM_THREADS must be a positive integer, got {text!r}")
+    return int(text)
+
+
+class threads:
+    """Use at most `n` threads inside a ``with`` block, in this thread and its async tasks.
+
+    Parameters
+    ----------
+    n : int
+        At least 1. A call's own ``threads=`` goes before it.
+
+    Examples
+    --------
+    >>> import ganchroma as gch
+    >>> with gch.threads(1):
+    ...     y = gch.activate(np.zeros((2, 3), np.float32), "tanh")
+    """
+
+    def __init__(self, n: int) -> None:
+        self._n = check_threads(n, "n")
+
+    def __enter__(self) -> "threads":
+        _chosen.set((*_chosen.get(), self._n))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        _chosen.set(_chosen.get()[:-1])
+
+
+def processor_limit() -> int:
+    """Processors this process may use now: its affinity, and its control group's quota."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    count = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(count, _quota())
+
+
+@cache  # reading files costs more than a small call; affinity, which pools set after the import, is asked each time
+def _quota() -> int:
+    """Processors that the control group's quota amounts to."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, round(int(quota) / int(period)))
+    except (OSError, ValueError):
+        return sys.maxsize  # no such control group, or "max"
+
+
+def resolve_threads(given: int | None) -> int:
+    """Threads for a call: ``threads=``, the ``with`` block, the environment, OpenMP; within the process's limit."""
+    if given is not None:
+        wanted = check_threads(given)
+    else:
+        chosen = _chosen.get()
+        wanted = chosen[-1] if chosen else _environment() or _default()
+    return min(wanted, processor_limit()) if wanted > 1 else wanted
+
+
+def _default() -> int:
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.current_process().daemon:
+        return 1  # a pool's worker: its siblings keep the other processors busy
+    return _core.default_threads()
+
+
+def openmp_libraries() -> list[str]:
+    """Paths of the OpenMP runtimes loaded in this process (Linux; empty elsewhere)."""
+    try:
+        maps = Path("/proc/self/maps").read_text()
+    except OSError:
+        return []
+    paths = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if "/" in line}
+    return sorted(path for path in paths if any(word in Path(path).name for word in ("libgomp", "libomp", "libiomp")))
+
+
+def runtime_info() -> dict[str, Any]:
+    """What `show_runtime` prints, as a dictionary."""
+    from ganchroma import __version__
+
+    return {
+        "ganchroma": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "isa": _core.isa(),
+        "available_isas": list(_core.available_isas()),
+        "threads": resolve_threads(None),
+        "processors": processor_limit(),
+        "openmp": _core.has_openmp(),
+        "openmp_libraries": openmp_libraries(),
+    }
+
+
+def show_runtime() -> None:
+    """Print versions, instruction set, threads, and every OpenMP library in the process."""
+    for key, value in runtime_info().items():
+        text = ", ".join(value) if isinstance(value, list) else str(value)
+        print(f"{key:18s} {text or '-'}")

@@ -1,0 +1,412 @@
+"""Colour statistics of images: sums that merge across batches, threads, processes and files."""
+
+import math
+import os
+import zipfile
+import zlib
+from io import BytesIO
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganchroma import _core, _sums
+from ganchroma._files import read_npz, write_bytes
+from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
+from ganchroma.color import Rule, image_records, parse_rule
+from ganchroma.moments import ColorMoments
+from ganchroma.runtime import resolve_threads
+from ganchroma.summary import ChromaSummary
+
+__all__ = ["ChromaStats", "ChromaSummary", "ColorMoments"]
+
+VERSION = 1
+MOST_POSITIONS = 1024 * 1024
+
+_COUNTS = (
+    *("images", "pixels", "measured", "nonfinite", "gray_images", "position_images"),
+    *("gray_0", "gray_1", "gray_2", "clipped_low", "clipped_high", "near_low", "near_high"),
+)
+_SUM, _SECOND, _WITHIN, _DISPLAY = slice(0, 3), slice(3, 9), slice(9, 15), slice(15, 18)  # rows of the exact sums
+_LEVEL_COLUMNS = 31  # struct gch_level_record: sums, then what follows from them
+_MATRIX = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
+_NO_SIZE, _MIXED_SIZES = (0, 0), (-1, -1)
+_POSITION_UNIT = 2.0**-32  # of the range, for floats; bytes are summed as they are
+
+
+class ChromaStats:
+    """Colour statistics of any number of images, in a state of sums that merges.
+
+    Bytes are counted exactly: whatever the batches, their order, the merges, the threads and the instruction set, the
+    state is the same to the bit. For floats each image is measured in float64 and the images are then added exactly:
+    the same holds between instruction sets with fused multiply-adds.
+
+    Parameters
+    ----------
+    value_range : (float, float), optional
+        The values of black and white, e.g. (-1, 1) after tanh. Required for floats; (0, 255) for uint8.
+    layout : {"NCHW", "NHWC"}
+        Of the images to come.
+    quantize : {"round", "floor", "truncate"}
+        How floats become the 8-bit levels that display measures are taken on; see `color.quantize`.
+
+    Notes
+    -----
+    `summary().fixed` needs a sum for every position: 24 bytes a pixel of one image, kept while all images have one
+    size of at most 1024 x 1024 pixels.
+
+    Examples
+    --------
+    >>> import ganchroma as gch
+    >>> rng = np.random.default_rng(0)
+    >>> a, b = gch.ChromaStats(), gch.ChromaStats()
+    >>> a.update(rng.integers(0, 256, (4, 3, 16, 16), dtype=np.uint8))
+    ChromaStats(images=4, value_range=(0.0, 255.0), layout='NCHW', quantize='round')
+    >>> b.update(rng.integers(0, 256, (2, 3, 16, 16), dtype=np.uint8)).summary().images
+    2
+    >>> round((a + b).summary().within.achromatic_share, 2)
+    0.34
+    """
+
+    def __init__(
+        self, value_range: tuple[float, float] | None = None, layout: Layout = "NCHW", quantize: Rule = "round"
+    ) -> None:
+        self.value_range = None if value_range is None else check_value_range(value_range)
+        self.layout = check_layout(layout)
+        parse_rule(quantize)
+        self.quantize = quantize
+        self._bytes: bool | None = None  # whether the images are uint8; unknown before the first
+        self._counts = np.zeros(len(_COUNTS), np.int64)
+        self._sums = _sums.zeros(18)
+        self._extremes = np.array([np.inf, -np.inf])
+        self._size = _NO_SIZE
+        self._positions: NDArray[np.int64] | None = None
+
+    # -- adding ---------------------------------------------------------------------------------------------------
+
+    def update(self, images: Any) -> Self:
+        """Add images.
+
+        Parameters
+        ----------
+        images : array-like (N, 3, H, W) or (3, H, W); (N, H, W, 3) or (H, W, 3) with layout "NHWC"
+            uint8, float16, float32 or float64; N may be 0. Either uint8 or floats in one ChromaStats.
+
+        Returns
+        -------
+        ChromaStats
+            Itself. After an error or an interrupt it's unchanged.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `images` is no batch of RGB images, or floats come without a value range.
+        """
+        batch = read_images(images, self.value_range, self.layout)
+        if len(batch.pixels) == 0:
+            return self
+        is_bytes = batch.dtype == np.uint8
+        if self._bytes not in (None, is_bytes):
+            seen = "uint8" if self._bytes else "floats"
+            raise ValueError(f"images have dtype {batch.dtype}, but this ChromaStats has seen {seen}; use another one")
+        more = ChromaStats(batch.value_range, self.layout, self.quantize)
+        more._bytes = is_bytes
+        more._measure(batch)
+        return self.merge(more)
+
+    def _measure(self, batch: Images) -> None:
+        """Fill an empty state with one batch."""
+        count, _, height, width = batch.pixels.shape
+        pixels, threads, (low, high) = height * width, resolve_threads(None), batch.value_range
+        levels, extremes = np.empty((count, _LEVEL_COLUMNS), np.int64), np.empty((count, 4))
+        _core.stats_levels(batch.pixels, levels, extremes, low, high, parse_rule(self.quantize), threads)
+        gray, clipped = levels[:, 11:14], levels[:, 14:16]
+        usable = np.ones(count, np.uint8)
+        measured = count * pixels
+        if self._bytes:
+            self._sums[_SUM] = _sums.from_integers(levels[:, 0:3])
+            self._sums[_SECOND] = _sums.from_integers(levels[:, 3:9])
+            whole, fraction = _sums.from_integers(levels[:, 17:23]), _sums.from_integers(levels[:, 23:29], 32)
+            self._sums[_WITHIN] = _sums.normalized(whole + fraction)
+        else:
+            records = image_records(batch)
+            usable[records[:, 10] > 0] = 0
+            measured = int(records[:, 0].sum())
+            with np.errstate(over="ignore", invalid="ignore"):  # of values beyond 1e150 ranges: held at the largest
+                self._sums[:15] = _sums.from_floats(np.nan_to_num(_normalized_sums(records, low, high)))
+        self._sums[15:17] = _sums.from_integers(levels[:, 29:31], 32)
+        self._sums[17:18] = _sums.from_integers(levels[:, 16:17], 16)
+        self._extremes = np.array([extremes[:, 2].min(), extremes[:, 3].max()])
+        self._counts[:] = (
+            *(count, count * pixels, measured, count * pixels - measured),
+            *(int((100 * gray[:, 2] > 99 * pixels).sum()), int(usable.sum())),
+            *(*gray.sum(axis=0), *clipped.sum(axis=0), *extremes[:, :2].sum(axis=0).astype(np.int64)),
+        )
+        self._size = (height, width) if pixels <= MOST_POSITIONS else _MIXED_SIZES
+        if self._size != _MIXED_SIZES:
+            self._positions = np.zeros((3, height, width), np.int64)
+            _core.stats_positions(batch.pixels, usable, self._positions, low, high, threads)
+
+    def merge(self, other: "ChromaStats") -> Self:
+        """Add everything that another ChromaStats has seen; also ``a + b``, which leaves both alone.
+
+        Raises
+        ------
+        TypeError
+            If `other` is no ChromaStats.
+        ValueError
+            If both have a different value range, layout, quantisation, or one has seen uint8 and the other floats.
+        """
+        if not isinstance(other, ChromaStats):
+            raise TypeError(f"other must be a ChromaStats, got {type(other).__name__}")
+        for name in ("value_range", "layout", "quantize"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs and not (name == "value_range" and (mine is None or theirs is None)):
+                raise ValueError(f"other has {name} {theirs!r}; accepted: {mine!r}")
+        if self._bytes is not None and other._bytes is not None and self._bytes != other._bytes:
+            raise ValueError("one of the two has seen uint8, the other floats: they don't merge")
+        if self.value_range is None:
+            self.value_range = other.value_range
+        if other._bytes is None:
+            return self
+        self._merge_positions(other)
+        self._bytes = other._bytes
+        self._counts = self._counts + other._counts
+        self._sums = _sums.normalized(self._sums + other._sums)
+        least, most = min(self._extremes[0], other._extremes[0]), max(self._extremes[1], other._extremes[1])
+        self._extremes = np.array([least, most])
+        return self
+
+    def _merge_positions(self, other: "ChromaStats") -> None:
+        if self._size == _NO_SIZE:
+            self._size = other._size
+            self._positions = None if other._positions is None else other._positions.copy()
+        elif self._size != other._size or self._positions is None or other._positions is None:
+            self._size, self._positions = _MIXED_SIZES, None
+        else:
+            self._positions += other._positions
+
+    def __add__(self, other: object) -> "ChromaStats":
+        if not isinstance(other, ChromaStats):
+            return NotImplemented
+        return ChromaStats(self.value_range, self.layout, self.quantize).merge(self).merge(other)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both states are the same to the bit."""
+        if not isinstance(other, ChromaStats):
+            return NotImplemented
+        mine, theirs = self._state(), other._state()
+        return mine.keys() == theirs.keys() and all(np.array_equal(mine[key], theirs[key]) for key in mine)
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        return (
+            f"ChromaStats(images={self._count('images')}, value_range={self.value_range}, layout={self.layout!r}, "
+            f"quantize={self.quantize!r})"
+        )
+
+    def _count(self, name: str) -> int:
+        return int(self._counts[_COUNTS.index(name)])
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def summary(self) -> ChromaSummary:
+        """What all images together show; see `ChromaSummary`. NaN where there was nothing to measure.
+
+        Raises
+        ------
+        ValueError
+            If no image was seen and no value range given: then there is no unit.
+        """
+        value_range = self.value_range
+        if value_range is None:
+            raise ValueError("there is nothing to summarise: no images were added, and value_range is not given")
+        images, pixels = self._count("images"), self._count("pixels")
+        within, between, total = self._moments(value_range)
+        m3, variant, chroma = (number / 2**_sums.FRACTION_BITS for number in _sums.to_integers(self._sums[_DISPLAY]))
+        gray = tuple(_ratio(self._count(f"gray_{level}"), pixels) for level in range(3))
+        least, most = self._extremes if self._extremes[0] <= self._extremes[1] else (math.nan, math.nan)
+        return ChromaSummary(
+            images=images,
+            pixels=pixels,
+            nonfinite=self._count("nonfinite"),
+            value_range=value_range,
+            within=within,
+            between=between,
+            total=total,
+            fixed=self._fixed(value_range),
+            colorfulness=_ratio(m3, images),
+            colorfulness_variant=_ratio(variant, images),
+            chroma=_ratio(chroma, pixels),
+            gray_pixel_share=gray[1],
+            gray_pixel_shares=(gray[0], gray[1], gray[2]),
+            gray_images=_ratio(self._count("gray_images"), images),
+            clipped_share=(
+                _ratio(self._count("clipped_low"), 3 * pixels),
+                _ratio(self._count("clipped_high"), 3 * pixels),
+            ),
+            near_end_share=_ratio(self._count("near_low") + self._count("near_high"), 3 * pixels),
+            minimum=float(least),
+            maximum=float(most),
+        )
+
+    def _moments(self, value_range: tuple[float, float]) -> tuple[ColorMoments, ColorMoments, ColorMoments]:
+        """Within, between, total: from the sums by exact integer arithmetic, rounded once."""
+        n, one = self._count("measured"), 2**_sums.FRACTION_BITS
+        if n == 0:
+            empty = ColorMoments.empty(value_range)
+            return empty, empty, empty
+        numbers = _sums.to_integers(self._sums[:15])
+        sums, second, scatter = numbers[_SUM], numbers[_SECOND], numbers[_WITHIN]
+        pairs = [sums[i] * sums[j] for i in range(3) for j in range(i, 3)]
+        within = np.array([w / (n * one) for w in scatter])
+        total = np.array([(s * n * one - p) / (n * one) ** 2 for s, p in zip(second, pairs, strict=True)])
+        apart = [((s - w) * n * one - p) / (n * one) ** 2 for s, w, p in zip(second, scatter, pairs, strict=True)]
+        mean = np.array([s / (n * one) for s in sums])
+        between = np.array(apart)[_MATRIX]
+        rounding = 1e-12 * (total[[0, 3, 5]].sum() + mean @ mean)  # a millionth of the spread, in std
+        if self._count("images") < 2 or np.trace(between) <= rounding:
+            between = np.zeros((3, 3))
+        low, high = value_range
+        unit, origin = (1.0, 0.0) if self._bytes else (high - low, (low + high) / 2)
+        return (
+            ColorMoments(n, origin + unit * mean, _positive(within[_MATRIX]) * unit**2, value_range),
+            ColorMoments(n, origin + unit * mean, _positive(between) * unit**2, value_range),
+            ColorMoments(n, origin + unit * mean, _positive(total[_MATRIX]) * unit**2, value_range),
+        )
+
+    def _fixed(self, value_range: tuple[float, float]) -> ColorMoments | None:
+        """E[covariance of the mean image of N] = fixed + (within - fixed) / N, solved for `fixed`."""
+        images = self._count("position_images")
+        if self._positions is None or images < 2:
+            return None
+        low, high = value_range
+        unit, origin = (1.0, 0.0) if self._bytes else ((high - low) * _POSITION_UNIT, low)
+        average = self._positions.reshape(3, -1) / images * unit
+        mean = average.mean(axis=1)
+        centered = average - mean[:, np.newaxis]
+        pattern = centered @ centered.T / centered.shape[1]
+        within = self._moments(value_range)[0].covariance
+        covariance = _positive(pattern - (within - pattern) / (images - 1))
+        return ColorMoments(centered.shape[1], origin + mean, covariance, value_range)
+
+    # -- files ----------------------------------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, NDArray[Any]]:
+        state = {
+            "version": np.array(VERSION),
+            "layout": np.array(self.layout),
+            "quantize": np.array(self.quantize),
+            "value_range": np.array(self.value_range or (), np.float64),
+            "kind": np.array({None: "none", True: "bytes", False: "floats"}[self._bytes]),
+            "counts": self._counts,
+            "sums": self._sums,
+            "extremes": self._extremes,
+            "size": np.array(self._size),
+        }
+        if self._positions is not None:
+            state["positions"] = self._positions
+        return state
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to a .npz file: first to a temporary name beside it, then renamed.
+
+        Raises
+        ------
+        OSError
+            If the file can't be written; what stood there is then untouched.
+        """
+        buffer = BytesIO()
+        np.savez(buffer, **self._state())  # type: ignore[arg-type]
+        write_bytes(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "ChromaStats":
+        """Read a state that `save` wrote; nothing is ever unpickled.
+
+        Raises
+        ------
+        OSError
+            If the file can't be opened.
+        ValueError
+            If it is not such a file, is damaged, or comes from a newer version: names the file and the reason.
+        """
+        try:
+            with open(path, "rb") as file:
+                return cls._from_state(read_npz(file))
+        except MemoryError:
+            raise MemoryError(f"{os.fspath(path)} can't be read as ChromaStats: not enough memory") from None
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            reason = f"no entry {error}" if isinstance(error, KeyError) else str(error) or "it is truncated"
+            raise ValueError(f"{os.fspath(path)} can't be read as ChromaStats: {reason}") from None
+
+    @classmethod
+    def _from_state(cls, state: dict[str, NDArray[Any]]) -> "ChromaStats":
+        if int(state["version"]) != VERSION:
+            raise ValueError(f"it has version {int(state['version'])}, this program reads version {VERSION}")
+        value_range = tuple(state["value_range"].tolist()) or None
+        stats = cls(value_range, state["layout"].item(), state["quantize"].item())
+        stats._bytes = {"none": None, "bytes": True, "floats": False}[state["kind"].item()]
+        stats._counts = _entry(state, "counts", np.int64, (len(_COUNTS),))
+        stats._sums = _entry(state, "sums", np.int64, (18, _sums.LIMBS))
+        stats._extremes = _entry(state, "extremes", np.float64, (2,))
+        height, width = (int(length) for length in state["size"])
+        stats._size = (height, width)
+        stats._check_numbers()
+        if (stats._bytes is not None and stats.value_range is None) or (
+            stats._bytes and stats.value_range != BYTE_RANGE
+        ):
+            raise ValueError(f"its value_range {stats.value_range} does not fit its images")
+        if stats._size not in (_NO_SIZE, _MIXED_SIZES):
+            stats._positions = _entry(state, "positions", np.int64, (3, height, width))
+        return stats
+
+    def _check_numbers(self) -> None:
+        """Refuse what no images can have led to, as far as a look at the sums tells."""
+        count, parts = self._count, ("measured", "nonfinite", "gray_0", "gray_1", "gray_2")
+        if (
+            (self._counts < 0).any()
+            or (self._bytes is None) != (count("images") == 0)
+            or (self._bytes is None and self._counts.any())
+            or any(count(part) > count("pixels") for part in parts)
+            or count("measured") + count("nonfinite") != count("pixels")
+            or max(count("gray_images"), count("position_images")) > count("images")
+        ):
+            raise ValueError("its counts contradict each other")
+        numbers = _sums.to_integers(self._sums)
+        squares = [part[place] for part in (numbers[_SECOND], numbers[_WITHIN]) for place in (0, 3, 5)]
+        if min(squares + numbers[_DISPLAY]) < 0:
+            raise ValueError("its sums contradict each other: one of squares or of display measures is negative")
+        least, most = self._extremes
+        nothing_seen = count("measured") == 0 and (least, most) == (math.inf, -math.inf)
+        if not (nothing_seen or (math.isfinite(least) and math.isfinite(most) and least <= most)):
+            raise ValueError(f"its extremes contradict each other: {least} to {most}")
+
+
+def _entry(state: dict[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
+    array = state[name]
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(f"{name} has dtype {array.dtype} and shape {array.shape}, not {np.dtype(dtype)} and {shape}")
+    return array
+
+
+def _normalized_sums(records: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+    """Sum, second moments and scatter of each image, (N, 15), for values measured in ranges from the middle."""
+    count, scatter = records[:, :1], records[:, 4:10] / (high - low) ** 2
+    mean = (records[:, 1:4] - (low + high) / 2) / (high - low)
+    products = np.stack([mean[:, i] * mean[:, j] for i in range(3) for j in range(i, 3)], axis=1)
+    return np.concatenate([count * mean, scatter + count * products, scatter], axis=1)
+
+
+def _positive(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nearest covariance: negative eigenvalues, left by rounding or by chance, become 0."""
+    values, axes = np.linalg.eigh(matrix)
+    if values[0] >= 0:
+        return matrix
+    nearest: NDArray[np.float64] = (axes * np.maximum(values, 0)) @ axes.T
+    return nearest
+
+
+def _ratio(value: float, count: int) -> float:
+    return value / count if count else math.nan

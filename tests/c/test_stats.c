@@ -1,0 +1,156 @@
+/* Levels, colour and their sums on every instruction set: integers against their definition, colour to the
+ * same bits. */
+#include "check.h"
+
+#include "core/ganchroma.h"
+
+enum { LENGTHS = 70, LONG = 9001 };
+
+static int naive_level(double value, const struct gch_range *range, enum gch_rule rule)
+{
+    if (isnan(value)) return 0;
+    double t = 255 * (value - range->low) / (range->high - range->low);
+    if (!(t > 0)) return 0;
+    if (t > 255) return 255;
+    return (int)(rule == GCH_RULE_ROUND ? rint(t) : floor(t));
+}
+
+static void check_quantize(const struct gch_isa *isa, enum gch_real real, enum gch_rule rule)
+{
+    const struct gch_range range = {-1, 1};
+    for (ptrdiff_t count = 0; count < LENGTHS; ++count) {
+        void *values = guarded((size_t)count * gch_real_size(real));
+        float *levels = guarded((size_t)count * sizeof(float));
+        struct gch_value_extremes got = {{0, 0}, INFINITY, -INFINITY}, wanted = got;
+        double exact[LENGTHS];
+        for (ptrdiff_t x = 0; x < count; ++x) {
+            double value = 1.2 * check_random();
+            if (check_random() > 0.8) value = check_random() > 0 ? NAN : INFINITY;
+            if (real == GCH_F32) {
+                exact[x] = ((float *)values)[x] = (float)value;
+            } else {
+                exact[x] = ((double *)values)[x] = value;
+            }
+            if (!isfinite(exact[x])) continue;
+            wanted.near[0] += 255 * (exact[x] + 1) / 2 <= 2.55;
+            wanted.near[1] += 255 * (exact[x] + 1) / 2 >= 252.45;
+            wanted.least = fmin(wanted.least, exact[x]);
+            wanted.most = fmax(wanted.most, exact[x]);
+        }
+        isa->stats[real].quantize(&range, rule, values, levels, count, &got);
+        for (ptrdiff_t x = 0; x < count; ++x) {
+            int level = naive_level(exact[x], &range, rule);
+            CHECK(levels[x] == (float)level, "%.17g became %g, not %d", exact[x], (double)levels[x], level);
+        }
+        CHECK(memcmp(&got, &wanted, sizeof got) == 0, "extremes of %td values", count);
+    }
+}
+
+static void naive_sums(const uint8_t *const plane[3], ptrdiff_t count, struct gch_level_sums *sums)
+{
+    memset(sums, 0, sizeof *sums);
+    for (ptrdiff_t x = 0; x < count; ++x) {
+        int c[3] = {plane[0][x], plane[1][x], plane[2][x]}, most = 0, least = 255;
+        for (int i = 0, k = 0; i < 3; ++i) {
+            sums->sum[i] += c[i];
+            sums->clipped[0] += c[i] == 0;
+            sums->clipped[1] += c[i] == 255;
+            for (int j = i; j < 3; ++j)
+                sums->product[k++] += c[i] * c[j];
+            most = c[i] > most ? c[i] : most;
+            least = c[i] < least ? c[i] : least;
+        }
+        sums->opponent[0] += abs(c[0] - c[1]);
+        sums->opponent[1] += abs(c[0] + c[1] - 2 * c[2]);
+        for (int tolerance = 0; tolerance < 3; ++tolerance)
+            sums->gray[tolerance] += most - least <= tolerance;
+    }
+}
+
+/* `chroma` has no integer definition; it must be one number on all instruction sets. */
+static void check_sums(ptrdiff_t count, int extreme)
+{
+    uint8_t *bytes[3];
+    float *levels[3];
+    for (int i = 0; i < 3; ++i) {
+        bytes[i] = guarded((size_t)count);
+        levels[i] = guarded((size_t)count * sizeof(float));
+    }
+    for (ptrdiff_t x = 0; x < count; ++x) {
+        int gray = (int)(127.5 + 127 * check_random()),
+            near = gray > 252 ? 0 : (int)(1.5 + 1.5 * check_random());
+        for (int i = 0; i < 3; ++i)
+            bytes[i][x] = (uint8_t)(extreme ? 255 : check_random() > 0.5 ? gray : gray + near);
+    }
+    struct gch_level_sums wanted;
+    naive_sums((const uint8_t *const *)bytes, count, &wanted);
+    int64_t chroma = -1;
+    for (FOR_EACH_ISA(isa)) {
+        struct gch_level_sums got = {0};
+        for (int i = 0; i < 3; ++i)
+            isa->levels_from_bytes(bytes[i], levels[i], count);
+        isa->levels_sums(levels[0], levels[1], levels[2], count, &got);
+        if (chroma < 0) chroma = got.chroma;
+        CHECK(got.chroma == chroma, "chroma of %td pixels: %lld, elsewhere %lld", count,
+              (long long)got.chroma, (long long)chroma);
+        wanted.chroma = chroma;
+        CHECK(memcmp(&got, &wanted, sizeof got) == 0, "sums of %td pixels", count);
+    }
+}
+
+/* Outputs at the very end of memory, and the bits of the first instruction set. */
+static void check_color(enum gch_real real, int kernel)
+{
+    const struct gch_range range = {-1, 1};
+    size_t size = gch_real_size(real);
+    for (ptrdiff_t count = 0; count < LENGTHS; ++count) {
+        void *rgb[3], *out[3], *known[3];
+        for (int i = 0; i < 3; ++i) {
+            rgb[i] = guarded((size_t)count * size);
+            out[i] = guarded((size_t)count * size);
+            known[i] = guarded((size_t)count * size);
+            for (ptrdiff_t x = 0; x < count; ++x) {
+                double value = check_random() > 0.9 ? NAN : 1.5 * check_random();
+                if (real == GCH_F32) {
+                    ((float *)rgb[i])[x] = (float)value;
+                } else {
+                    ((double *)rgb[i])[x] = value;
+                }
+            }
+        }
+        int seen = 0;
+        for (FOR_EACH_ISA(isa)) {
+            const struct gch_color_kernels *kernels = &isa->color[real];
+            gch_color_kernel convert = kernel == 0   ? kernels->lab
+                                       : kernel == 1 ? kernels->hsv
+                                                     : kernels->opponent;
+            convert(&range, (const void *const *)rgb, seen ? out : known, count);
+            for (ptrdiff_t k = 0; k < 3 * count && seen; ++k) {
+                const char *got = out[k / count], *want = known[k / count];
+                double a =
+                    real == GCH_F32 ? ((const float *)got)[k % count] : ((const double *)got)[k % count];
+                double b =
+                    real == GCH_F32 ? ((const float *)want)[k % count] : ((const double *)want)[k % count];
+                CHECK(a == b || (isnan(a) && isnan(b)), "kernel %d: %.17g, elsewhere %.17g", kernel, a, b);
+            }
+            seen = 1;
+        }
+    }
+}
+
+int main(void)
+{
+    check_start();
+    for (FOR_EACH_ISA(isa))
+        for (int real = GCH_F32; real <= GCH_F64; ++real)
+            for (int rule = GCH_RULE_ROUND; rule <= GCH_RULE_FLOOR; ++rule)
+                check_quantize(isa, (enum gch_real)real, (enum gch_rule)rule);
+    for (ptrdiff_t count = 0; count < LENGTHS; ++count)
+        check_sums(count, 0);
+    check_sums(LONG, 0);
+    check_sums(LONG, 1);
+    for (int real = GCH_F32; real <= GCH_F64; ++real)
+        for (int kernel = 0; kernel < 3; ++kernel)
+            check_color((enum gch_real)real, kernel);
+    return check_end("stats");
+}

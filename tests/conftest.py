@@ -1,0 +1,33 @@
+"""Fixtures for every test."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ganchroma
+from ganchroma import _core
+
+# Set by the sanitizer targets: testing another build than the one just made would find nothing, quietly.
+if wanted := os.environ.get("GANCHROMA_BUILD"):
+    assert Path(ganchroma.__file__).is_relative_to(Path(wanted).resolve()), ganchroma.__file__
+
+
+def pytest_report_header():
+    return f"ganchroma: {Path(ganchroma.__file__).parent}, {_core.isa()} of {', '.join(_core.available_isas())}"
+
+
+@pytest.fixture(params=_core.available_isas())
+def isa(request):
+    """Runs the test once for each instruction set of this machine; its value is the name."""
+    before = _core.isa()
+    _core.select_isa(request.param)
+    yield request.param
+    _core.select_isa(before)
+
+
+@pytest.fixture
+def rng():
+    """The same random numbers in every run."""
+    return np.random.default_rng(20180807)

@@ -1,0 +1,132 @@
+"""Files: pictures of every kind become RGB, headers are not believed, nothing but plain files is replaced."""
+
+import os
+import stat
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from support import smooth_picture
+
+from ganchroma._files import read_arrays, read_picture, write_text
+
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# -- pictures -----------------------------------------------------------------------------------------------------
+
+
+def test_transparency_is_laid_over_white(folder):
+    array = np.zeros((2, 2, 4), np.uint8)
+    array[0, 0] = (255, 0, 0, 255)
+    array[1, 1] = (0, 0, 0, 128)
+    Image.fromarray(array).save("a.png")
+    rgb = read_picture("a.png")
+    assert rgb[0, 0].tolist() == [255, 0, 0]
+    assert rgb[0, 1].tolist() == [255, 255, 255]
+    assert rgb[1, 1].tolist() == [127, 127, 127]
+
+
+def test_palettes_gray_and_cmyk_become_rgb(folder):
+    original = smooth_picture()
+    Image.fromarray(original).quantize(64).save("palette.png")
+    assert np.abs(read_picture("palette.png").astype(int) - original).mean() < 12  # 64 colours for 576 pixels
+    Image.fromarray(original).convert("L").save("gray.png")
+    assert np.all(np.ptp(read_picture("gray.png"), axis=-1) == 0)
+    Image.fromarray(original).convert("CMYK").save("cmyk.tiff")
+    assert np.abs(read_picture("cmyk.tiff").astype(int) - original).max() <= 1
+
+
+def test_sixteen_bit_gray_is_rounded(folder):
+    values = np.array([[0, 128, 129, 65535]], np.uint16)
+    Image.fromarray(values).save("deep.png")
+    assert read_picture("deep.png")[0, :, 0].tolist() == [0, 0, 1, 255]
+
+
+def test_animations_show_their_first_frame(folder):
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
+    frames[0].save("a.gif", save_all=True, append_images=frames[1:])
+    assert read_picture("a.gif")[0, 0].tolist() == [255, 0, 0]
+
+
+def test_float_pixels_are_refused(folder):
+    Image.fromarray(np.zeros((2, 2), np.float32)).save("f.tiff")
+    with pytest.raises(ValueError, match=r"f\.tiff: float pixels"):
+        read_picture("f.tiff")
+
+
+# -- arrays -------------------------------------------------------------------------------------------------------
+
+
+def test_headers_are_not_believed(folder):
+    start = {"descr": "<f8", "fortran_order": False}
+    for shape, text in [((-1,), "cut off or damaged"), ((3, 2**70), "cut off or damaged"), (("a",), "does not begin")]:
+        with open("a.npy", "wb") as stream:
+            np.lib.format.write_array_header_1_0(stream, {**start, "shape": shape})
+            stream.write(bytes(16))
+        with pytest.raises(ValueError, match=rf"^a\.npy: it.*{text}"):
+            read_arrays("a.npy")
+
+
+def test_archives_may_hold_other_things_too(folder):
+    np.savez("a.npz", x=np.ones(2))
+    with zipfile.ZipFile("a.npz", "a") as archive:
+        archive.writestr("README.txt", "not an array")
+    assert {name: array.tolist() for name, array in read_arrays("a.npz").items()} == {"x": [1, 1]}
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+
+
+def test_links_are_written_through_and_permissions_kept(folder):
+    (folder / "real").mkdir()
+    target = folder / "real" / "page.html"
+    target.write_text("old")
+    target.chmod(0o640)
+    (folder / "link.html").symlink_to(target)
+    write_text("link.html", "new")
+    assert (folder / "link.html").is_symlink()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640
+    (folder / "dangling.html").symlink_to("real/other.html")
+    write_text("dangling.html", "new")
+    assert (folder / "real" / "other.html").read_text() == "new"
+    assert sorted(path.name for path in (folder / "real").iterdir()) == ["other.html", "page.html"]
+
+
+def test_a_pipe_is_written_to_and_stays(folder):
+    os.mkfifo("pipe")
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit((folder / "pipe").read_bytes)
+        write_text("pipe", "text")
+        assert reader.result(timeout=20) == b"text"
+    assert (folder / "pipe").is_fifo()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_device_is_not_replaced(folder, monkeypatch):
+    monkeypatch.setattr(os, "replace", lambda *_: pytest.fail("the device would be gone"))
+    (folder / "device").symlink_to("/dev/full")
+    with pytest.raises(OSError, match=r"No space left on device: 'device'"):
+        write_text("device", "text")
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+def test_a_failed_write_names_the_path_given_and_leaves_what_stood_there(folder, monkeypatch):
+    (folder / "page.html").write_text("old")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", ".ganchroma-1234")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(PermissionError, match=r"Permission denied: 'page\.html'"):
+        write_text("page.html", "new")
+    assert [path.name for path in folder.iterdir()] == ["page.html"]
+    assert (folder / "page.html").read_text() == "old"

@@ -1,0 +1,68 @@
+"""Every notebook runs from top to bottom, and is kept without its outputs."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import ganchroma
+
+nbformat = pytest.importorskip("nbformat")
+nbclient = pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_outputs_are_stripped(path):
+    cells = nbformat.read(path, as_version=4).cells
+    assert cells
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize(("name", "most"), [("quickstart", 9), ("crosscheck", 12)])
+def test_they_are_short(name, most):
+    assert len(nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells) <= most
+
+
+@pytest.mark.filterwarnings("ignore")  # of zmq and jupyter, not ours: the notebook's own process has none of these
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_runs_and_shows_each_answer_once(path, tmp_path, monkeypatch):
+    here = str(Path(ganchroma.__file__).parents[1])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("JUPYTER_PATH", str(Path(sys.prefix, "share", "jupyter")))
+    notebook = nbformat.read(path, as_version=4)
+    if any("import torch" in cell.source for cell in notebook.cells):
+        pytest.importorskip("torch")
+    nbclient.NotebookClient(
+        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+    for cell in notebook.cells:
+        source = cell.source.strip()
+        if cell.cell_type != "code":
+            continue
+        shown = [
+            set(output.data) for output in cell.outputs if output.output_type in ("execute_result", "display_data")
+        ]
+        if source.endswith(".plot()"):
+            assert len(shown) == 1
+            assert "image/png" in shown[0]
+        elif source.splitlines()[-1].startswith("gch.diagnose("):
+            assert len(shown) == 1
+            assert "text/html" in shown[0]
+    if path.stem == "crosscheck":
+        printed = "".join(
+            output.text for cell in notebook.cells for output in cell.get("outputs", ()) if "text" in output
+        )
+        assert re.findall(r"^(?:bias|weight) .*", printed, re.MULTILINE)[:3] == [
+            "bias                   equal to the bit",
+            "weight                 equal to the bit",
+            "weight                 equal to the bit",
+        ]
+        apart = [float(number) for number in re.findall(r"largest difference (\S+)", printed)]
+        assert len(apart) >= 6
+        assert max(apart) < 1e-5  # images of size one, sums of 1152 products in two orders

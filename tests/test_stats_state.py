@@ -1,0 +1,189 @@
+"""ChromaStats as a state: empty, merged, written to files."""
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+import ganchroma as gch
+from ganchroma.stats import _COUNTS
+
+
+def stats_of(*batches, value_range=None, **options):
+    stats = gch.ChromaStats(value_range, **options)
+    for batch in batches:
+        stats.update(batch)
+    return stats
+
+
+def test_empty():
+    stats = gch.ChromaStats((-1, 1))
+    stats.update(np.zeros((0, 3, 4, 4), np.float32))
+    assert stats == gch.ChromaStats((-1, 1))
+    summary = stats.summary()
+    assert (summary.images, summary.pixels) == (0, 0)
+    numbers = [summary.colorfulness, summary.chroma, summary.gray_pixel_share, summary.near_end_share, summary.minimum]
+    assert np.isnan(numbers).all()
+    assert json.dumps(summary.to_dict(), allow_nan=False)
+    assert "0 images" in str(summary)
+    with pytest.raises(ValueError, match="nothing to summarise"):
+        gch.ChromaStats().summary()
+
+
+def test_empty_states_merge(rng):
+    levels = rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
+    filled = stats_of(levels)
+    assert gch.ChromaStats() + filled == filled
+    assert filled + gch.ChromaStats() == filled
+    assert gch.ChromaStats() + gch.ChromaStats() == gch.ChromaStats()
+    assert (gch.ChromaStats() + gch.ChromaStats((0, 1))).value_range == (0, 1)
+
+
+def test_merge_is_in_place_and_add_is_not(rng):
+    levels = rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
+    one, two = stats_of(levels[0]), stats_of(levels[1])
+    both = one + two
+    assert one == stats_of(levels[0])
+    assert two == stats_of(levels[1])
+    assert one.merge(two) is one
+    assert one == both == stats_of(levels)
+    assert two == stats_of(levels[1])
+    assert one.merge(one) == stats_of(levels, levels)
+    with pytest.raises(TypeError):
+        hash(one)
+    assert repr(one) == "ChromaStats(images=4, value_range=(0.0, 255.0), layout='NCHW', quantize='round')"
+
+
+def test_mixed_states_refuse_to_merge(rng):
+    floats = rng.random((1, 3, 4, 4))
+    base = stats_of(floats, value_range=(0, 255))
+    for other, text in [
+        (gch.ChromaStats((0, 1)), r"other has value_range \(0\.0, 1\.0\); accepted: \(0\.0, 255\.0\)"),
+        (gch.ChromaStats((0, 255), layout="NHWC"), "other has layout 'NHWC'; accepted: 'NCHW'"),
+        (gch.ChromaStats((0, 255), quantize="floor"), "other has quantize 'floor'; accepted: 'round'"),
+        (stats_of(np.zeros((1, 3, 4, 4), np.uint8)), "uint8, the other floats"),
+    ]:
+        with pytest.raises(ValueError, match=text):
+            base.merge(other)
+        with pytest.raises(ValueError, match=text):
+            base + other
+    assert base == stats_of(floats, value_range=(0, 255))
+    with pytest.raises(TypeError, match="other must be a ChromaStats, got dict"):
+        base.merge({})
+    with pytest.raises(TypeError):
+        base + 1
+
+
+@pytest.mark.parametrize("kind", ["bytes", "floats", "mixed sizes", "empty"])
+def test_save_and_load(rng, tmp_path, kind):
+    stats = {
+        "bytes": lambda: stats_of(rng.integers(0, 256, (3, 3, 4, 5), dtype=np.uint8)),
+        "floats": lambda: stats_of(rng.random((3, 4, 5, 3)), value_range=(0, 1), layout="NHWC", quantize="floor"),
+        "mixed sizes": lambda: stats_of(np.ones((3, 4, 5), np.uint8), np.ones((3, 6, 5), np.uint8)),
+        "empty": gch.ChromaStats,
+    }[kind]()
+    path = tmp_path / "state.npz"
+    path.write_text("what stood there")
+    stats.save(path)
+    again = gch.ChromaStats.load(str(path))
+    assert again == stats
+    assert (again.layout, again.quantize, again.value_range) == (stats.layout, stats.quantize, stats.value_range)
+    assert [p.name for p in tmp_path.iterdir()] == ["state.npz"]
+    assert pickle.loads(pickle.dumps(stats)) == stats
+    if kind != "empty":
+        assert again.merge(stats).summary().images == 2 * stats.summary().images
+
+
+def test_damaged_files_are_refused(rng, tmp_path):
+    path = tmp_path / "state.npz"
+    stats_of(rng.integers(0, 256, (2, 3, 16, 16), dtype=np.uint8)).save(path)
+    good = path.read_bytes()
+    for size in (0, 1, 100, len(good) // 2, len(good) - 1):
+        path.write_bytes(good[:size])
+        with pytest.raises(ValueError, match=r"state\.npz can't be read as ChromaStats: it is no complete"):
+            gch.ChromaStats.load(path)
+    middle = bytearray(good)
+    middle[len(good) // 2] ^= 0xFF
+    path.write_bytes(middle)
+    with pytest.raises(ValueError, match=r"state\.npz can't be read"):
+        gch.ChromaStats.load(path)
+    with pytest.raises(FileNotFoundError):
+        gch.ChromaStats.load(tmp_path / "none.npz")
+    np.savez(path, a=np.ones(3))
+    with pytest.raises(ValueError, match="no entry 'version'"):
+        gch.ChromaStats.load(path)
+    np.savez(path, version=np.array([{"a": 1}], object))
+    with pytest.raises(ValueError, match=r"state\.npz can't be read.*'version': it holds Python objects"):
+        gch.ChromaStats.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"version": 2}, "it has version 2, this program reads version 1"),
+        ({"counts": np.zeros(3, np.int64)}, "counts has dtype int64 and shape"),
+        ({"sums": np.zeros((18, 8))}, "sums has dtype float64"),
+        ({"positions": np.zeros((3, 2, 2), np.int64)}, "positions has"),
+        ({"kind": "none"}, "contradict"),
+        ({"kind": "pictures"}, "no entry 'pictures'"),
+        ({"layout": "CHW"}, "layout must be"),
+        ({"value_range": np.array([0.0, 1.0])}, "value_range"),
+        ({"size": np.array([1, 2, 3])}, "unpack"),
+        ({"counts": np.full(len(_COUNTS), -1)}, "counts contradict"),
+        ({"counts": {"images": 0}}, "counts contradict"),
+        ({"counts": {"measured": 0}}, "counts contradict"),
+        ({"counts": {"gray_2": 33}}, "counts contradict"),
+        ({"counts": {"gray_images": 3}}, "counts contradict"),
+        ({"sums": {3: -1}}, "negative"),
+        ({"sums": {14: -1}}, "negative"),
+        ({"sums": {17: -1}}, "negative"),
+        ({"extremes": np.array([0.0, np.nan])}, "extremes"),
+        ({"extremes": np.array([-np.inf, 3.0])}, "extremes"),
+        ({"extremes": np.array([200.0, 100.0])}, "extremes"),
+        ({"extremes": np.array([np.inf, -np.inf])}, "extremes"),
+    ],
+)
+def test_wrong_state_files(rng, tmp_path, changes, text):
+    state = stats_of(rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8))._state()
+    for name, change in changes.items():
+        if isinstance(change, dict):  # one row of many
+            ((row, value),) = change.items()
+            state[name] = state[name].copy()
+            state[name][_COUNTS.index(row) if name == "counts" else row] = value
+        else:
+            state[name] = change
+    np.savez(tmp_path / "state.npz", **state)
+    with pytest.raises(ValueError, match=f"state.npz can't be read as ChromaStats: .*{text}"):
+        gch.ChromaStats.load(tmp_path / "state.npz")
+
+
+def test_a_header_that_promises_too_much_is_no_reason_to_take_memory(rng, tmp_path):
+    path = tmp_path / "state.npz"
+    state = stats_of(rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8))._state()
+    np.savez(path, **state)
+    with zipfile.ZipFile(path, "a") as archive, archive.open("sums2.npy", "w") as part:
+        np.lib.format.write_array_header_1_0(part, {"descr": "<f8", "fortran_order": False, "shape": (10**13,)})
+    with pytest.raises(ValueError, match=r"state\.npz can't be read as ChromaStats: array 'sums2': .* 80000000000000 "):
+        gch.ChromaStats.load(path)
+
+
+def test_images_without_a_finite_value_are_saved_and_loaded(tmp_path):
+    stats = stats_of(np.full((1, 3, 4, 4), np.nan), value_range=(0, 1))
+    stats.save(tmp_path / "state.npz")
+    assert gch.ChromaStats.load(tmp_path / "state.npz") == stats
+
+
+def test_save_leaves_no_debris(rng, tmp_path, monkeypatch):
+    path = tmp_path / "state.npz"
+    path.write_text("what stood there")
+
+    def full(*_, **__):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="no space"):
+        gch.ChromaStats().save(path)
+    assert path.read_text() == "what stood there"
+    assert len(list(tmp_path.iterdir())) == 1
