@@ -34,7 +34,8 @@ PYTHON_LAYERS = [
 DIAGNOSIS_LAYERS = [
     ["thresholds", "display", "evidence"],
     ["trace"],
-    ["signs", "causes"],
+    ["signs", "suspicion"],
+    ["network_causes", "display_causes", "causes"],
     ["engine"],
     ["words", "pictures", "plots", "page", "report"],
 ]

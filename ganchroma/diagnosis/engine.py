@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ganchroma.diagnosis.causes import CAUSES, FACT, POSSIBLE, SIGN, Cause, Suspicion
+from ganchroma.diagnosis.causes import CAUSES
 from ganchroma.diagnosis.evidence import Evidence
+from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Cause, Suspicion
 from ganchroma.diagnosis.thresholds import FIXED_PATTERN_SHARE
 from ganchroma.diagnosis.trace import Display, Trace, measure_display, trace
 
