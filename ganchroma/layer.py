@@ -235,6 +235,10 @@ class OutputLayer:
         """Filters: 3 for R, G, B."""
         return self._head.out_channels
 
+    def output_size(self, size: Pair) -> Pair:
+        """Height and width of the image of features with that height and width."""
+        return self._head.geometry.output_size(size)
+
     @property
     def filters(self) -> Array:
         """The weight as (O, C, kh, kw), whether `transposed` or not; read-only."""

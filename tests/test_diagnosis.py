@@ -31,7 +31,7 @@ def test_tiny_gain_is_flat_and_a_larger_gain_cures_it():
 
 def test_untouched_batchnorm_is_named_and_cured_by_training_mode():
     features = relu_features()
-    facts = ModuleFacts("eval", untouched=True, rerun=lambda: features)
+    facts = ModuleFacts("eval", untouched=True, rerun=lambda put_right: features)
     result = solve(layer=sound_layer(), features=features * np.float32(0.004), module=facts)
     assert names(result) == ["flat_amplitude"]
     assert "BatchNorm" in result.findings[0].reason
@@ -187,7 +187,7 @@ def test_one_channel_of_a_flat_image_is_told_from_three():
 def test_a_fault_that_another_hides_is_found_behind_it():
     """BatchNorm in evaluation mode and a gain of 60 cancel on the screen; module facts tell them apart."""
     features = relu_features()
-    facts = ModuleFacts("eval", untouched=True, rerun=lambda: features)
+    facts = ModuleFacts("eval", untouched=True, rerun=lambda put_right: features)
     result = solve(layer=sound_layer(gain=60), features=features * np.float32(0.02), module=facts)
     assert [(finding.name, finding.masked) for finding in result.findings] == [
         ("flat_amplitude", False),
@@ -263,7 +263,7 @@ def test_module_facts_are_checked():
         ModuleFacts("Eval")
     with pytest.raises(TypeError, match="rerun must be a function"):
         ModuleFacts("eval", True, 3)
-    facts = ModuleFacts("eval", untouched=True, rerun=lambda: np.zeros((2, 5, 8, 8), np.float32))
+    facts = ModuleFacts("eval", untouched=True, rerun=lambda put_right: np.zeros((2, 5, 8, 8), np.float32))
     with pytest.raises(ValueError, match=r"module.rerun\(\) must be \(N, 24, h, w\)"):
         solve(layer=sound_layer(gain=0.001), features=relu_features(), module=facts)
 

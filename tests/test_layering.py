@@ -32,7 +32,7 @@ PYTHON_LAYERS = [
 ]
 # Inside diagnosis/ data flows one way: evidence -> trace -> causes -> findings -> what people see.
 DIAGNOSIS_LAYERS = [
-    ["thresholds", "display", "evidence"],
+    ["thresholds", "display", "evidence", "learning"],
     ["trace"],
     ["signs", "suspicion"],
     ["network_causes", "display_causes", "causes"],

@@ -77,7 +77,7 @@ def dcgan(setting: Setting) -> Diagnosis:
 
 def dcgan_eval(setting: Setting) -> Diagnosis:
     features = setting.generator().features(setting.latents, training=False)
-    facts = ModuleFacts(batchnorm="eval", untouched=True, rerun=lambda: setting.features)
+    facts = ModuleFacts(batchnorm="eval", untouched=True, rerun=lambda put_right: setting.features)
     head = setting.head
     return diagnose(head(features), layer=head, features=features, value_range=(-1, 1), module=facts)
 

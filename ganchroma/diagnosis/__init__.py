@@ -3,10 +3,10 @@
 from typing import Any
 
 from ganchroma.diagnosis.engine import answer
-from ganchroma.diagnosis.evidence import ModuleFacts, collect
+from ganchroma.diagnosis.evidence import ModuleFacts, Rerun, collect
 from ganchroma.diagnosis.report import Diagnosis
 
-__all__ = ["Diagnosis", "ModuleFacts", "diagnose"]
+__all__ = ["Diagnosis", "ModuleFacts", "Rerun", "diagnose"]
 
 
 def diagnose(

@@ -20,15 +20,18 @@ from ganchroma.diagnosis.network_causes import (
     remedy_filters,
     remedy_flat,
     remedy_saturation,
+    remedy_spectral,
     suspect_collapse,
     suspect_filters,
     suspect_flat,
     suspect_saturation,
+    suspect_spectral,
 )
 from ganchroma.diagnosis.suspicion import Cause
 
 # In the order in which colour passes them; remedies are applied in this order.
 CAUSES: list[Cause] = [
+    Cause("spectral_norm_eval", "saturation", suspect_spectral, remedy_spectral),
     Cause("feature_collapse", "feature_collapse", suspect_collapse, remedy_collapse),
     Cause("identical_filters", "identical_filters", suspect_filters, remedy_filters),
     Cause("flat_amplitude", "flat_amplitude", suspect_flat, remedy_flat),

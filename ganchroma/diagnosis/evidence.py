@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import FLOATS, as_array
+from ganchroma._arrays import FLOATS, as_array, check_number
 from ganchroma._images import check_layout, check_value_range, read_images
 from ganchroma.activation import activation_name
 from ganchroma.color import quantize
@@ -18,6 +18,15 @@ from ganchroma.stats import ChromaStats, ColorMoments
 
 Array = NDArray[Any]
 Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """What a network makes with faults of its modules put right: whatever of it a diagnosis can follow."""
+
+    layer: OutputLayer | None = None
+    features: Any = None
+    images: Any = None
 
 
 @dataclass(frozen=True)
@@ -31,20 +40,34 @@ class ModuleFacts:
     untouched : bool
         Whether BatchNorm's running statistics are still the initial zeros and ones.
     rerun : callable, optional
-        Returns the head's features for the same latents with BatchNorm in training mode.
+        Takes the set of faults to put right, of "batchnorm" (training mode) and "spectral_norm" (one training forward),
+        and returns the head's features for the same latents, or a `Rerun`.
+    untouched_layers : tuple of str
+        Names of the layers with such statistics.
+    spectral_norm : float, optional
+        Smallest u.Wv / sigma of the spectrally normalised layers in evaluation mode: what is divided by, over the norm.
+    spectral_layer : str
+        Name of the layer that has it.
     """
 
     batchnorm: str = "none"
     untouched: bool = False
-    rerun: Callable[[], Any] | None = None
+    rerun: Callable[[frozenset[str]], Any] | None = None
+    untouched_layers: tuple[str, ...] = ()
+    spectral_norm: float | None = None
+    spectral_layer: str = ""
 
     def __post_init__(self) -> None:
         if self.batchnorm not in ("train", "eval", "none"):
             raise ValueError(f'batchnorm is {self.batchnorm!r}; accepted: "train", "eval", "none"')
         if not isinstance(self.untouched, bool):
             raise TypeError(f"untouched must be True or False, got {self.untouched!r}")
+        if self.spectral_norm is not None:
+            check_number(self.spectral_norm, "spectral_norm", infinite=True)
         if not (self.rerun is None or callable(self.rerun)):
-            raise TypeError(f"rerun must be a function without arguments, got {type(self.rerun).__name__}")
+            raise TypeError(
+                f"rerun must be a function of the set of faults to put right, got {type(self.rerun).__name__}"
+            )
 
 
 @dataclass(frozen=True)
@@ -65,6 +88,8 @@ class Evidence:
     reference : ColorMoments or None
         The user's data set.
     module : ModuleFacts
+    put_right : frozenset of str
+        Faults of the modules that were put right by running the network again.
     path : tuple of Step
         How the pictures follow from the network's image.
     unrelated : bool
@@ -78,6 +103,7 @@ class Evidence:
     features: Array | None = None
     reference: ColorMoments | None = None
     module: ModuleFacts = ModuleFacts()
+    put_right: frozenset[str] = frozenset()
     path: Path = ()
     unrelated: bool = False
 
@@ -95,11 +121,21 @@ class Evidence:
         unbounded = activation_name(self.layer.activation) in ("linear", "relu", "leaky_relu")
         return self.stated if unbounded and self.stated is not None else self.layer.value_range
 
-    def features_in_training_mode(self) -> Array | None:
-        """What BatchNorm would have made of the same latents; None if it is not at fault or can't be run."""
-        if self.module.rerun is None or not self.module.untouched or self.layer is None or self.features is None:
+    def run_again(self, fault: str) -> "Evidence | None":
+        """What the network makes with one more fault of its modules put right; None if it can't be run."""
+        if self.module.rerun is None or fault in self.put_right:
             return None
-        return _check_features(self.module.rerun(), self.layer, "module.rerun()")
+        faults = self.put_right | {fault}
+        made = self.module.rerun(faults)
+        made = made if isinstance(made, Rerun) else Rerun(features=made)
+        again = replace(self, put_right=faults)
+        if self.computed and made.features is not None:
+            layer = self.layer if made.layer is None or fault != "spectral_norm" else made.layer
+            assert layer is not None
+            return again.with_head(layer=layer, features=_check_features(made.features, layer, "module.rerun()"))
+        if self.images is not None and made.images is not None:
+            return again.with_images(read_pictures(made.images, self.value_range, "NCHW")[0], self.value_range)
+        return None
 
     @property
     def computed(self) -> bool:

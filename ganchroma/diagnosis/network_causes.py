@@ -30,11 +30,14 @@ def suspect_flat(evidence: Evidence, trace: Trace) -> Suspicion | None:
     numbers: dict[str, Any] = {"std_levels": levels}
     if evidence.module.batchnorm == "eval" and evidence.module.untouched:
         numbers["batchnorm"] = "eval, running statistics untouched"
+        names = evidence.module.untouched_layers
+        numbers |= {"layers": list(names)} if names else {}
         return Suspicion(
             FACT,
             numbers,
-            "BatchNorm is in evaluation mode with running statistics that no batch has ever updated, so the hidden "
-            f"layers are not normalised at all; the image varies by {levels:.2g} of 255 levels",
+            f"BatchNorm{_listed(names)} is in evaluation mode with running statistics that no batch has ever updated, "
+            "so the hidden layers are not normalised at all; the image varies by "
+            f"{levels:.2g} of 255 levels",
             "run the generator in training mode, or train it before looking at it in evaluation mode",
             "images = generator.train()(z)",
         )
@@ -63,9 +66,9 @@ def suspect_flat(evidence: Evidence, trace: Trace) -> Suspicion | None:
 
 
 def remedy_flat(evidence: Evidence) -> Evidence | None:
-    again = evidence.features_in_training_mode()
+    again = evidence.run_again("batchnorm") if evidence.module.untouched else None
     if again is not None:
-        return evidence.with_head(features=again)
+        return again
     if evidence.computed:
         return rescaled(evidence)
     if evidence.images is None:
@@ -78,6 +81,13 @@ def remedy_flat(evidence: Evidence) -> Evidence | None:
         return None
     raised = mean + (levels - mean) * np.float32(limits.TARGET_STD * 127.5 / std)
     return evidence.with_images(np.clip(raised, 0, 255), (0.0, 255.0))  # a screen's limits, no fault of range
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Names of layers, for a sentence; the first few."""
+    if not names:
+        return ""
+    return f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
 
 # -- identical filters ------------------------------------------------------------------------------------------
@@ -163,6 +173,29 @@ def suspect_saturation(evidence: Evidence, trace: Trace) -> Suspicion | None:
 
 def remedy_saturation(evidence: Evidence) -> Evidence | None:
     return rescaled(evidence) if evidence.computed else None
+
+
+# -- spectral norm in evaluation mode, never warmed up ----------------------------------------------------------
+
+
+def suspect_spectral(evidence: Evidence, trace: Trace) -> Suspicion | None:
+    ratio = evidence.module.spectral_norm
+    if ratio is None or not abs(ratio) < limits.WARM_SPECTRAL_NORM:
+        return None
+    names = tuple(filter(None, [evidence.module.spectral_layer]))
+    return Suspicion(
+        FACT,
+        {"u_Wv_over_sigma": ratio, **({"layer": names[0]} if names else {})},
+        f"spectral norm{_listed(names)} divides by {100 * abs(ratio):.2g} % of the weight's norm: it is in evaluation "
+        "mode and its vectors u and v are not the weight's own, as before a first training forward, so what it makes "
+        f"is {1 / max(abs(ratio), 1e-12):.3g} times too large",
+        "run one forward in training mode before evaluation mode, and again after weights were replaced",
+        "generator.train()(z); generator.eval()",
+    )
+
+
+def remedy_spectral(evidence: Evidence) -> Evidence | None:
+    return evidence.run_again("spectral_norm")
 
 
 # -- feature collapse -------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ganchroma._files import write_bytes, write_text
 from ganchroma.diagnosis import page, plots, words
 from ganchroma.diagnosis.engine import Answer, Finding
 from ganchroma.diagnosis.evidence import to_levels
+from ganchroma.diagnosis.learning import Learning
 from ganchroma.diagnosis.pictures import SHOWN, Panels, stretched
 from ganchroma.diagnosis.trace import Trace
 
@@ -45,11 +46,20 @@ class Diagnosis:
         What was diagnosed, for headings.
     about : str
         A sentence on what that is.
+    head_name : str or None
+        Of a whole network: which layer makes the RGB, as in ``named_modules()``.
+    head_share : float or None
+        Share of the image's variance that this layer explains; what is missing was made elsewhere.
+    learning : Learning or None
+        Signs of how the head learns, where they were asked for.
     """
 
     answer: Answer
     name: str = "images"
     about: str = ""
+    head_name: str | None = None
+    head_share: float | None = None
+    learning: Learning | None = None
 
     @property
     def causes(self) -> list[Finding]:
@@ -88,7 +98,11 @@ class Diagnosis:
         first, *others = found
         sentence = words.ANSWERS[first.kind][1]
         display = self.trace.display
-        if first.kind in ("flat_amplitude", "identical_filters") and display is not None and display.healthy:
+        if (
+            first.kind in ("flat_amplitude", "identical_filters", "saturation")
+            and display is not None
+            and display.healthy
+        ):
             sentence = f"The picture has its colour, but the network has a fault: {first.name}."
         if others:
             sentence += f" Also: {', '.join(finding.name for finding in others)}."
@@ -164,6 +178,9 @@ class Diagnosis:
                 "after": after.to_dict() if after is not None else None,
                 "notes": self.notes,
                 "settle": self.settle,
+                "head_name": self.head_name,
+                "head_share": self.head_share,
+                "learning": self.learning.to_dict() if self.learning is not None else None,
             }
         )
         return entry

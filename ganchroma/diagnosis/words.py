@@ -49,7 +49,8 @@ def unsettled(findings: Sequence[Finding]) -> str:
 
 def summary(diagnosis: "Diagnosis") -> str:
     """The whole answer as text."""
-    parts = [_wrap(f"{diagnosis.name}: where did the colour go?"), _wrap(diagnosis.headline, "  "), ""]
+    parts = [_wrap(f"{diagnosis.name}: where did the colour go?"), _wrap(diagnosis.headline, "  ")]
+    parts += [_wrap(diagnosis.about, "  "), ""] if diagnosis.head_name is not None else [""]
     parts += _stage_table(diagnosis)
     for place, finding in enumerate(diagnosis.causes, 1):
         parts += ["", *_finding_text(place, finding, diagnosis.trace)]
@@ -61,8 +62,13 @@ def summary(diagnosis: "Diagnosis") -> str:
 
 
 def remark_lines(diagnosis: "Diagnosis") -> list[str]:
-    """Notes, then what would settle what stayed open."""
-    return [f"Note: {note}" for note in diagnosis.notes] + [f"To settle it: {text}" for text in diagnosis.settle]
+    """How the head learns, notes, then what would settle what stayed open."""
+    learning = [] if diagnosis.learning is None else [f"Learning: {line}" for line in diagnosis.learning.lines()]
+    return (
+        learning
+        + [f"Note: {note}" for note in diagnosis.notes]
+        + [f"To settle it: {text}" for text in diagnosis.settle]
+    )
 
 
 def number(value: Any, digits: int = 2) -> str:

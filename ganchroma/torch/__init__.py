@@ -10,7 +10,8 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError('ganchroma.torch needs PyTorch: pip install "ganchroma[torch]"') from error
 
+from ganchroma.torch.inspect import inspect
 from ganchroma.torch.modules import output_layer, to_module
 from ganchroma.torch.ops import conv2d, conv_transpose2d
 
-__all__ = ["conv2d", "conv_transpose2d", "output_layer", "to_module"]
+__all__ = ["conv2d", "conv_transpose2d", "inspect", "output_layer", "to_module"]

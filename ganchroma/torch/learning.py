@@ -1,0 +1,159 @@
+"""Signs of how the head learns, measured at one batch. See `ganchroma.diagnosis.learning` for what they mean."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch.nn.utils import parametrize
+
+from ganchroma.activation import activate_backward, activation_name
+from ganchroma.conv_backward import conv2d_backward, conv_transpose2d_backward
+from ganchroma.diagnosis.learning import Learning
+from ganchroma.torch.matching import Match
+from ganchroma.torch.search import to_array
+from ganchroma.torch.untouched import untouched
+
+__all__ = ["learning_signs"]
+
+Array = NDArray[Any]
+Triple = tuple[float, float, float]
+Score = Callable[[Tensor], Any]
+_REDRAWS = 5
+
+
+def learning_signs(
+    match: Match, image: Tensor, discriminator: Score | None, loss: Score | None, dataset: Any, seed: int
+) -> Learning | None:
+    """The signs at the images that a generator made; None where the head does not explain them pixel by pixel.
+
+    Parameters
+    ----------
+    match : Match
+    image : Tensor (N, C, H, W)
+    discriminator : callable, optional
+        Images to scores; without it, and with a loss, there is no preference to ask for.
+    loss : callable, optional
+        Images to a scalar; by default softplus(-score), averaged.
+    dataset : tensor or array (n, C, H', W'), optional
+        Real pictures, at least as large as the images; by default the images themselves are shown to it.
+    seed : int
+    """
+    if not match.explains or match.layer.output_size(_size(match.features)) != tuple(image.shape[2:]):
+        return None
+    with untouched(discriminator, loss, seed=seed), torch.enable_grad():
+        shown = image.detach().clone().requires_grad_()
+        lost = loss(shown) if loss is not None else softplus(-_scores(discriminator, shown)).mean()
+        (gradient,) = torch.autograd.grad(lost, shown)
+    norms, cosines, slope = _head_gradient(match, to_array(gradient))
+    prefers = untrained = None
+    pictures = ""
+    if discriminator is not None:
+        real = image.detach() if dataset is None else _cropped(dataset, image)
+        pictures = "the generator's own pictures" if dataset is None else "the data set's pictures"
+        with untouched(discriminator, seed=seed), torch.no_grad():
+            prefers = _preference(discriminator, real)
+        untrained = _untrained(discriminator, real, seed)
+    return Learning(norms, cosines, slope, prefers, untrained, pictures)
+
+
+def _size(features: Array) -> tuple[int, int]:
+    return features.shape[2], features.shape[3]
+
+
+def _scores(discriminator: Any, images: Tensor) -> Tensor:
+    """One score an image: what a discriminator answers, averaged over patches; the first of several answers."""
+    made = discriminator(images)
+    while isinstance(made, list | tuple):
+        made = made[0]
+    if not isinstance(made, Tensor) or made.shape[:1] != images.shape[:1]:
+        got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+        raise ValueError(f"discriminator must answer one score for each of {len(images)} images, got {got}")
+    return made.reshape(len(images), -1).mean(dim=1)
+
+
+def _head_gradient(
+    match: Match, gradient: Array
+) -> tuple[tuple[float, float, float], tuple[float, float, float], float]:
+    """Norms and cosines of the loss's gradient by the three filters, and the activation's mean slope."""
+    layer, features = match.layer, match.features
+    gradient = np.ascontiguousarray(gradient[: len(features), :3] * match.scale).astype(layer.weight.dtype)
+    if gradient.shape[1] == 1:
+        gradient = np.repeat(gradient, 3, axis=1)
+    before = layer.linear(features)
+    slopes = activate_backward(np.ones_like(before), before, layer.activation)
+    steepest = 0.25 if activation_name(layer.activation) == "sigmoid" else 1.0
+    options: dict[str, Any] = {
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "dilation": layer.dilation,
+        "channel_scale": layer.channel_scale,
+        "output_scale": layer.output_scale,
+        "needs": ("weight",),
+    }
+    backward: Callable[..., Any] = conv_transpose2d_backward if layer.transposed else conv2d_backward
+    options |= {"output_padding": layer.output_padding} if layer.transposed else {}
+    by_weight = backward(activate_backward(gradient, before, layer.activation), features, layer.weight, **options)[1]
+    flat = (by_weight.swapaxes(0, 1) if layer.transposed else by_weight).reshape(3, -1).astype(np.float64)
+    norms = np.linalg.norm(flat, axis=1)
+    unit = flat / np.maximum(norms, 1e-300)[:, None]
+    cosines = unit @ unit.T
+    return (
+        (float(norms[0]), float(norms[1]), float(norms[2])),
+        (float(cosines[0, 1]), float(cosines[0, 2]), float(cosines[1, 2])),
+        float(np.mean(slopes, dtype=np.float64)) / steepest,
+    )
+
+
+def _cropped(dataset: Any, image: Tensor) -> Tensor:
+    """The middle of real pictures, at the size and in the type of the images."""
+    real = torch.as_tensor(dataset)
+    tall, wide = image.shape[2:]
+    if real.dim() != 4 or real.shape[1] != image.shape[1] or real.shape[2] < tall or real.shape[3] < wide:
+        raise ValueError(
+            f"dataset must be (n, {image.shape[1]}, at least {tall}, at least {wide}) to be shown to the "
+            f"discriminator, got shape {tuple(real.shape)}"
+        )
+    top, left = (real.shape[2] - tall) // 2, (real.shape[3] - wide) // 2
+    return real[:, :, top : top + tall, left : left + wide].to(image)
+
+
+def _preference(discriminator: Any, pictures: Tensor) -> float:
+    """Share of pictures that are rated above their own gray copies."""
+    gray = pictures.mean(dim=1, keepdim=True).expand_as(pictures).contiguous()
+    above = _scores(discriminator, pictures) > _scores(discriminator, gray)
+    return float(above.double().mean())
+
+
+def _untrained(discriminator: Any, pictures: Tensor, seed: int) -> tuple[float, float] | None:
+    """Mean and standard deviation of the same figure over newly drawn weights; None if they can't be drawn."""
+    if not isinstance(discriminator, nn.Module) or not all(map(_redrawable, discriminator.modules())):
+        return None
+    shares = []
+    for attempt in range(_REDRAWS):
+        with untouched(discriminator, seed=seed + attempt), torch.no_grad():
+            for module in discriminator.modules():
+                _redraw(module)
+            shares.append(_preference(discriminator, pictures))
+    return float(np.mean(shares)), float(np.std(shares))
+
+
+def _redrawable(module: nn.Module) -> bool:
+    inside_parametrization = isinstance(module, parametrize.ParametrizationList)
+    return inside_parametrization or not module._parameters or hasattr(module, "reset_parameters")
+
+
+def _redraw(module: nn.Module) -> None:
+    """PyTorch's default for this layer; where a norm makes the weight from another, of that one."""
+    if hasattr(module, "reset_parameters"):
+        module.reset_parameters()
+    originals = [getattr(module, "weight_orig", None)]
+    if parametrize.is_parametrized(module, "weight"):
+        originals.append(getattr(module.parametrizations["weight"], "original", None))
+    for original in originals:
+        if isinstance(original, Tensor) and original.dim() > 1:
+            nn.init.kaiming_uniform_(original, a=math.sqrt(5))

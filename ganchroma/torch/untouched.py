@@ -1,0 +1,129 @@
+"""A module as it was: everything that a forward pass may change is put back, also when it raises."""
+
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+__all__ = ["untouched"]
+
+
+@contextmanager
+def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
+    """Run the body, then put back modules and random states as they were.
+
+    Parameters
+    ----------
+    modules : torch.nn.Module
+        Put back: parameters, buffers, gradients, ``requires_grad``, ``training`` flags, hooks, and all other
+        attributes; of dictionaries, lists, sets and arrays the contents, too. What is no module is left alone.
+    seed : int, optional
+        Of the random numbers of PyTorch, NumPy and Python in the body.
+
+    Notes
+    -----
+    Nothing is copied by ``copy.deepcopy``, which some modules refuse; the price is a copy of all tensors. A compiled
+    module runs as it was written, so that nothing is compiled for a single pass.
+    """
+    parts = {part for module in modules if isinstance(module, nn.Module) for part in module.modules()}
+    with ExitStack() as stack:
+        stack.enter_context(_random_states())
+        for part in parts:
+            stack.enter_context(_one(part))
+        if any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in parts):
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        if seed is not None:
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002  the global state is what a user's module would draw from
+            random.seed(seed)
+        yield
+
+
+@contextmanager
+def _random_states() -> Iterator[None]:
+    everywhere, legacy, plain = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    try:
+        yield
+    finally:
+        torch.set_rng_state(everywhere)
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
+        np.random.set_state(legacy)  # noqa: NPY002
+        random.setstate(plain)
+
+
+@contextmanager
+def _one(module: nn.Module) -> Iterator[None]:
+    attributes = dict(vars(module))
+    contents = [(value, _copied(value)) for value in attributes.values() if isinstance(value, dict | list | set)]
+    arrays = [(value, value.copy()) for value in attributes.values() if isinstance(value, np.ndarray)]
+    tensors = [_Kept(tensor) for tensor in _tensors(module, attributes)]
+    try:
+        yield
+    finally:
+        vars(module).clear()
+        vars(module).update(attributes)
+        for container, copy in contents:
+            _refill(container, copy)
+        for array, values in arrays:
+            array[...] = values
+        for tensor in tensors:
+            tensor.put_back()
+
+
+def _tensors(module: nn.Module, attributes: dict[str, Any]) -> list[Tensor]:
+    """Parameters, buffers, and the tensors among a module's other attributes and in its dictionaries and lists."""
+    found = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    for value in attributes.values():
+        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
+        found += [item for item in inside if isinstance(item, Tensor)]
+    return list({id(tensor): tensor for tensor in found}.values())
+
+
+def _copied(container: Any) -> Any:
+    return dict(container) if isinstance(container, dict) else type(container)(container)
+
+
+def _refill(container: Any, copy: Any) -> None:
+    if isinstance(container, list):
+        container[:] = copy
+        return
+    container.clear()
+    container.update(copy)
+
+
+class _Kept:
+    """One tensor, its numbers, its gradient, and whether it asks for one."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+            raise ValueError(
+                "a layer is not initialised yet (a lazy module): run the generator once, then call this again"
+            )
+        self.tensor = tensor
+        self.values = tensor.detach().clone()
+        self.needs = tensor.requires_grad
+        self.grad = tensor.grad if tensor.is_leaf else None
+        self.grad_values = None if self.grad is None else self.grad.detach().clone()
+
+    def put_back(self) -> None:
+        # Through .data: autograd must not take it for a change of a tensor that somebody still needs.
+        _restore(self.tensor.data, self.values) if self.tensor.shape == self.values.shape else self._replace()
+        if self.tensor.is_leaf:
+            self.tensor.requires_grad_(self.needs)
+            if self.grad is not None and self.grad_values is not None:
+                _restore(self.grad.data, self.grad_values)
+            self.tensor.grad = self.grad
+
+    def _replace(self) -> None:
+        self.tensor.data = self.values
+
+
+def _restore(tensor: Tensor, values: Tensor) -> None:
+    if not torch.equal(tensor, values):
+        tensor.copy_(values)

@@ -1,0 +1,410 @@
+"""`inspect` on faults whose truth is known, on hostile modules, and on what it must not change."""
+
+import json
+import random
+import warnings
+
+import numpy as np
+import pytest
+
+import ganchroma as gch
+from ganchroma.diagnosis import Diagnosis
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+
+def dcgan(channels=24, seed=0, head=None, activation=None):
+    torch.manual_seed(seed)
+
+    def up(given, made, *options):
+        return nn.ConvTranspose2d(given, made, 4, *options, bias=False), nn.BatchNorm2d(made), nn.ReLU(True)
+
+    last = nn.ConvTranspose2d(channels, 3, 4, 2, 1, bias=False) if head is None else head
+    main = nn.Sequential(*up(20, 2 * channels, 1, 0), *up(2 * channels, channels, 2, 1), *up(channels, channels, 2, 1))
+    generator = nn.Sequential(main, last, activation or nn.Tanh())
+    for module in generator.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0, 0.02 if head is None else 0.1)
+    return generator
+
+
+def latents(count=16, seed=1):
+    return torch.randn(count, 20, 1, 1, generator=torch.Generator().manual_seed(seed))
+
+
+def names(diagnosis):
+    return [cause.name for cause in diagnosis.causes if cause.status == "found"]
+
+
+# -- faults ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_untrained_generator_in_training_mode_is_healthy():
+    answer = gch.torch.inspect(dcgan(), latents())
+    assert isinstance(answer, Diagnosis)
+    assert names(answer) == ["healthy"]
+    assert answer.head_name == "1"
+    assert answer.head_share == pytest.approx(1)
+    assert 0.2 < answer.trace["activation"].moments.achromatic_share < 0.5
+    assert "BatchNorm is in training mode, over 16 images" in answer.about
+    entry = json.loads(json.dumps(answer.to_dict(), allow_nan=False))
+    assert (entry["head_name"], entry["learning"]) == ("1", None)
+
+
+def test_it_says_what_diagnose_says_of_the_pieces():
+    generator, z = dcgan(), latents()
+    with torch.no_grad():
+        features = generator[0](z)
+        images = generator[2](generator[1](features))
+    layer = gch.torch.output_layer(generator[1])
+    pieces = gch.diagnose(images, layer=layer, features=features, value_range=(-1, 1))
+    whole = gch.torch.inspect(generator, z)
+    for stage in ("linear", "activation", "display"):
+        np.testing.assert_allclose(
+            whole.trace[stage].moments.covariance, pieces.trace[stage].moments.covariance, rtol=1e-6
+        )
+
+
+def test_batchnorm_in_evaluation_mode_is_cured_by_the_network_itself():
+    generator = dcgan().eval()
+    answer = gch.torch.inspect(generator, latents())
+    assert names(answer) == ["flat_amplitude"]
+    assert answer.causes[0].evidence["layers"] == ["0.1", "0.4", "0.7"]
+    # The remedy is what the module makes in training mode, to rounding.
+    trained = gch.torch.inspect(generator.train(), latents())
+    np.testing.assert_allclose(
+        answer.after["linear"].moments.covariance, trained.trace["linear"].moments.covariance, rtol=1e-5
+    )
+
+
+def test_batchnorm_of_a_single_value_is_no_crash():
+    generator = nn.Sequential(
+        nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3 * 64), nn.Unflatten(1, (3, 8, 8))
+    )
+    answer = gch.torch.inspect(generator.eval(), torch.randn(1, 8), value_range=(-1, 1))
+    assert "flat_amplitude" in names(answer)
+
+
+@pytest.mark.parametrize("flavor", ["legacy", "parametrization"])
+def test_spectral_norm_never_warmed_up_is_named_and_cured(flavor):
+    head = nn.Conv2d(24, 3, 3, padding=1)
+    if flavor == "legacy":
+        head = nn.utils.spectral_norm(head)
+    else:
+        head = nn.utils.parametrizations.spectral_norm(head)
+        with torch.no_grad():  # as after weights were replaced: u and v are another matrix's
+            for part in ("_u", "_v"):
+                vector = getattr(head.parametrizations.weight[0], part)
+                vector.copy_(nn.functional.normalize(torch.randn(vector.shape), dim=0))
+    generator = dcgan(head=head)
+    generator.train()
+    for module in generator[0].modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.fill_(0.9)  # trained, so that this is not the fault
+    generator.eval()
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    answer = gch.torch.inspect(generator, latents())
+    assert names(answer)[0] == "spectral_norm_eval"
+    assert answer.causes[0].kind == "saturation"
+    assert answer.causes[0].evidence["u_Wv_over_sigma"] < 0.2
+    assert answer.causes[0].evidence["layer"] == "1"
+    std = [found["linear"].moments.std.mean() for found in (answer.trace, answer.after)]
+    assert std[0] > 5 * std[1]
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+    head.train()
+    with torch.no_grad():
+        generator(latents())
+    head.eval()
+    assert "spectral_norm_eval" not in names(gch.torch.inspect(generator, latents()))
+
+
+def test_filters_copied_three_times():
+    generator = dcgan()
+    with torch.no_grad():
+        generator[1].weight[:, 1:] = generator[1].weight[:, :1]
+    answer = gch.torch.inspect(generator, latents())
+    assert names(answer) == ["identical_filters"]
+    assert answer.after.display.healthy
+
+
+def test_saturation():
+    generator = dcgan()
+    with torch.no_grad():
+        generator[1].weight *= 200
+    assert names(gch.torch.inspect(generator, latents())) == ["saturation"]
+
+
+def test_a_wrong_range_is_proven():
+    answer = gch.torch.inspect(dcgan(), latents(), value_range=(0, 1))
+    assert names(answer) == ["range_mismatch"]
+
+
+def test_gray_data_are_seen_in_the_data():
+    gray = torch.rand(8, 1, 32, 32).repeat(1, 3, 1, 1) * 2 - 1
+    answer = gch.torch.inspect(dcgan(), latents(), dataset=gray)
+    assert answer.trace["reference"].moments.achromatic_share == pytest.approx(1)
+
+
+def test_an_infinite_image_is_an_answer():
+    generator = dcgan()
+    with torch.no_grad():
+        generator[1].weight[0, 0] = float("inf")
+    answer = gch.torch.inspect(generator, latents())
+    assert any("NaN or infinite" in note for note in answer.notes)
+
+
+# -- nothing changes ------------------------------------------------------------------------------------------------
+
+
+class Restless(nn.Module):
+    """Changes everything that a forward can change."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(4, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.drop = nn.Dropout(0.1)
+        self.head = nn.utils.spectral_norm(nn.Conv2d(8, 3, 3, padding=1))
+        self.register_buffer("average", torch.zeros(4))
+        self.plain = torch.zeros(3)
+        self.calls = 0
+        self.log = []
+        self.table = {"a": torch.ones(2)}
+        self.numbers = np.zeros(3)
+        self.fail = False
+
+    def __deepcopy__(self, memo):
+        raise TypeError("no copies")
+
+    def forward(self, x):
+        x.mul_(0.5)
+        self.average.lerp_(x.mean(dim=(0, 2, 3)), 0.5)
+        self.plain += 1
+        self.calls += 1
+        self.log.append(self.calls)
+        self.table["a"].add_(1)
+        self.table["b"] = self.calls
+        self.numbers += 1
+        self.extra = self.calls
+        np.random.rand()  # noqa: NPY002
+        random.random()
+        self.head.bias.data += 0.01
+        self.body.weight.requires_grad_(False)
+        x = self.drop(torch.relu(self.norm(self.body(x + 0.1 * torch.randn_like(x)))))
+        if self.fail:
+            raise RuntimeError("half way")
+        self.eval()
+        return torch.tanh(self.head(x))
+
+
+def fingerprint(module):
+    """Everything that must be the same afterwards, as comparable values."""
+    tensors = {f"state {name}": value.clone() for name, value in module.state_dict().items()}
+    tensors |= {f"grad {name}": value.grad for name, value in module.named_parameters()}
+    tensors |= {"plain": module.plain.clone(), "table": module.table["a"].clone(), "rng": torch.get_rng_state()}
+    values = {
+        "identity": [id(value) for value in (*module.parameters(), *module.buffers(), module.plain)],
+        "needs": [value.requires_grad for value in module.parameters()],
+        "modes": [part.training for part in module.modules()],
+        "hooks": [list(part._forward_hooks) + list(part._forward_pre_hooks) for part in module.modules()],
+        "attributes": [sorted(vars(part)) for part in module.modules()],
+        "own": (module.calls, list(module.log), sorted(module.table), module.numbers.tolist()),
+        "python": random.getstate(),
+        "numpy": np.random.get_state()[1].tolist(),  # noqa: NPY002
+    }
+    return tensors, values
+
+
+@pytest.mark.parametrize("fail", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_nothing_changes(fail, training):
+    torch.manual_seed(0)
+    generator, x = Restless().train(training), torch.randn(6, 4, 16, 16)
+    generator.fail = fail
+    hook = generator.body.register_forward_hook(lambda module, args, output: None)
+    generator.body.weight.grad = torch.ones_like(generator.body.weight)
+    tensors, values = fingerprint(generator)
+    given = x.clone()
+    if fail:
+        with pytest.raises(RuntimeError, match="half way"):
+            gch.torch.inspect(generator, x)
+    else:
+        assert gch.torch.inspect(generator, x).head_name == "head"
+    tensors_after, values_after = fingerprint(generator)
+    assert values_after == values
+    assert tensors_after.keys() == tensors.keys()
+    for name, value in tensors.items():
+        assert (value is None and tensors_after[name] is None) or torch.equal(tensors_after[name], value), name
+    assert torch.equal(x, given)
+    hook.remove()
+    assert not torch.nn.modules.module._global_forward_hooks
+    assert not torch.nn.modules.module._global_forward_pre_hooks
+
+
+def test_a_graph_that_waits_for_its_backward_still_can():
+    generator, z = dcgan(), latents()
+    lost = generator(z).square().mean()
+    gch.torch.inspect(generator, z)
+    gch.torch.inspect(generator.eval(), z)
+    lost.backward()
+    assert generator[1].weight.grad.abs().sum() > 0
+
+
+def test_the_same_seed_is_the_same_answer():
+    torch.manual_seed(0)
+    generator, x = Restless(), torch.randn(6, 4, 16, 16)
+    first, second, other = (gch.torch.inspect(generator, x, seed=seed).to_dict() for seed in (0, 0, 1))
+    assert first == second
+    assert first["stages"] != other["stages"]
+
+
+# -- naming the head ------------------------------------------------------------------------------------------------
+
+
+def test_the_head_can_be_named():
+    generator, z = dcgan(), latents()
+    automatic = gch.torch.inspect(generator, z).to_dict()
+    for head in ("1", generator[1], "1.weight"):
+        assert gch.torch.inspect(generator, z, head=head).to_dict() == automatic
+    with_activation = gch.torch.inspect(generator, z, activation="tanh").to_dict()
+    assert with_activation == automatic
+    wrong = gch.torch.inspect(generator, z, activation="relu")
+    assert wrong.head_share < 0.999
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        (dict(head="nothing"), ValueError, "'nothing'"),
+        (dict(head=nn.Conv2d(3, 3, 1)), ValueError, "no part of the generator"),
+        (dict(head=3), TypeError, "head must be a name or a module"),
+        (dict(activation="softsign"), ValueError, "activation is 'softsign'"),
+        (dict(value_range=(1, -1)), ValueError, "value_range"),
+        (dict(dataset=np.zeros(3)), ValueError, "dataset"),
+    ],
+)
+def test_wrong_options(options, error, words):
+    with pytest.raises(error, match=words):
+        gch.torch.inspect(dcgan(), latents(), **options)
+
+
+def test_an_unknown_head_lists_the_candidates():
+    first = r"head=\.\.\.:\n  1: \(16, 24, 16, 16\) -> \(16, 3, 32, 32\), weight \(24, 3, 4, 4\)\n"
+    with pytest.raises(ValueError, match=first):
+        gch.torch.inspect(dcgan(), latents(), head="nothing")
+
+
+class Detached(nn.Module):
+    """Its image comes from outside: no layer made it."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        self.body(x)
+        return torch.from_numpy(np.ones((2, 3, 8, 8), np.float32))
+
+
+def test_no_head_lists_the_candidates():
+    with pytest.raises(LookupError, match=r"no layer was found that makes the image \(2, 3, 8, 8\).*\n  body: "):
+        gch.torch.inspect(Detached(), torch.randn(2, 3, 8, 8))
+    with pytest.raises(LookupError, match="no convolution and no matrix product"):
+        gch.torch.inspect(nn.Identity(), torch.randn(2, 3, 8, 8))
+
+
+def test_what_is_no_generator():
+    with pytest.raises(TypeError, match=r"generator must be a torch.nn.Module, got function"):
+        gch.torch.inspect(lambda z: z, latents())
+    with pytest.raises(LookupError, match=r"no image came out: output \(16, 5\)"):
+        gch.torch.inspect(nn.Sequential(nn.Flatten(), nn.Linear(20, 5)), latents())
+    lazy = nn.Sequential(nn.LazyConv2d(3, 1))
+    with pytest.raises(ValueError, match="not initialised yet"):
+        gch.torch.inspect(lazy, torch.randn(2, 3, 8, 8))
+
+
+def test_memory_is_bounded(monkeypatch):
+    from ganchroma.torch import search
+
+    monkeypatch.setattr(search, "MOST_NUMBERS", 5 * 24 * 16 * 16)
+    answer = gch.torch.inspect(dcgan(), latents())
+    assert any("the first 5 of 16 images were read" in note for note in answer.notes)
+    assert answer.head_share == pytest.approx(1)
+
+
+# -- signs of learning ----------------------------------------------------------------------------------------------
+
+
+def discriminator(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 16)
+    )
+
+
+def test_gradients_are_autograds():
+    generator, z, judge = dcgan(), latents(), discriminator()
+    answer = gch.torch.inspect(generator, z, discriminator=judge)
+    images = generator(z)
+    lost = nn.functional.softplus(-judge(images).reshape(len(z))).mean()
+    (expected,) = torch.autograd.grad(lost, generator[1].weight)
+    flat = expected.transpose(0, 1).reshape(3, -1).double()
+    np.testing.assert_allclose(answer.learning.gradient_norms, flat.norm(dim=1).numpy(), rtol=1e-4)
+    unit = flat / flat.norm(dim=1, keepdim=True)
+    cosines = [(unit[i] @ unit[j]).item() for i, j in ((0, 1), (0, 2), (1, 2))]
+    np.testing.assert_allclose(answer.learning.gradient_cosines, cosines, atol=1e-4)
+    assert 0.5 < answer.learning.slope <= 1
+    assert not answer.learning.stuck
+    assert "Learning: " in answer.summary()
+    assert "rates" in answer._repr_html_()
+    assert answer.to_dict()["learning"]["untrained"][1] >= 0
+
+
+def test_a_saturated_head_is_stuck():
+    generator = dcgan()
+    nn.init.constant_(generator[1].weight, 1.0)
+    answer = gch.torch.inspect(generator, latents(), loss=lambda images: images.square().mean())
+    assert answer.learning.stuck
+    assert answer.learning.prefers_color is None
+
+
+def test_a_discriminator_that_loves_colour():
+    class Colour(nn.Module):
+        def __init__(self, sign):
+            super().__init__()
+            self.sign = nn.Parameter(torch.tensor(float(sign)))
+
+        def forward(self, images):
+            return self.sign * (images - images.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2, 3))
+
+    for sign, expected in ((1, 1.0), (-1, 0.0)):
+        answer = gch.torch.inspect(dcgan(), latents(), discriminator=Colour(sign))
+        assert answer.learning.prefers_color == expected
+        assert answer.learning.untrained is None  # its weight can't be drawn anew
+    real = torch.rand(5, 3, 40, 48)
+    answer = gch.torch.inspect(dcgan(), latents(), discriminator=Colour(1), dataset=real)
+    assert answer.learning.pictures == "the data set's pictures"
+    with pytest.raises(ValueError, match="dataset must be"):
+        gch.torch.inspect(dcgan(), latents(), discriminator=Colour(1), dataset=real[:, :, :8])
+    with pytest.raises(ValueError, match="one score for each of 16 images"):
+        gch.torch.inspect(dcgan(), latents(), discriminator=lambda images: images.sum())
+
+
+@pytest.mark.parametrize("wrap", [lambda x: x, nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
+def test_the_discriminator_stays_as_it_is_and_is_drawn_anew(wrap):
+    judge, generator, z = discriminator(), dcgan(), latents()
+    judge[0], judge[4] = wrap(judge[0]), wrap(judge[4])
+    before = {name: value.clone() for name, value in judge.state_dict().items()}
+    state = torch.get_rng_state()
+    answer = gch.torch.inspect(generator, z, discriminator=judge)
+    assert answer.learning.untrained[1] > 0  # five drawings differ
+    assert all(torch.equal(value, before[name]) for name, value in judge.state_dict().items())
+    assert all(parameter.grad is None for parameter in judge.parameters())
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_warnings_are_none():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gch.torch.inspect(dcgan(), latents())
