@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
@@ -27,11 +26,23 @@ _MOST_STEPS = 64
 
 
 class Step(NamedTuple):
-    """One operator after a weighted sum: its place in the order of execution, its name, its numbers."""
+    """One operator after a weighted sum.
+
+    Attributes
+    ----------
+    place : int
+        In the order of execution.
+    name : str
+    numbers : tuple
+        The plain numbers among its arguments; None where one was left out.
+    constant : bool
+        Whether its other arguments are the same for any input: a bias, say.
+    """
 
     place: int
     name: str
     numbers: tuple[float | None, ...]
+    constant: bool
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,7 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         elif name.rstrip("_") in _OVERWRITING:
             origin = _CONSTANT
         else:
-            origin = self._joined(given, Step(self._index, name.rstrip("_"), _numbers(args, kwargs)))
+            origin = self._joined(given, name.rstrip("_"), _numbers(args, kwargs))
             if torch.Tag.nondeterministic_seeded in func.tags:
                 origin = replace(origin, fixed=False)
         before = {_memory(tensor) for tensor in given}
@@ -141,8 +152,9 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
             if _memory(tensor) not in before or func._schema.is_mutable or name == "lift_fresh":
                 self._origins[_memory(tensor)] = origin
 
-    def _joined(self, given: list[Tensor], step: Step) -> _Origin:
+    def _joined(self, given: list[Tensor], name: str, numbers: tuple[float | None, ...]) -> _Origin:
         origins = [self._origins.get(_memory(tensor), _CONSTANT) for tensor in given]
+        step = Step(self._index, name, numbers, sum(not origin.fixed for origin in origins) == 1)
         sums: dict[int, tuple[Step, ...]] = {}
         for origin in origins:
             for index, steps in origin.sums.items():
@@ -211,7 +223,8 @@ def watching(root: nn.Module, inputs: Any, keep: frozenset[int] = frozenset()) -
         if module in names and watch.stack:
             watch.stack.pop()
 
-    hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
+    hooks = [module.register_forward_pre_hook(enter) for module in names]
+    hooks += [module.register_forward_hook(leave, always_call=True) for module in names]
     try:
         with watch:
             yield watch

@@ -75,7 +75,9 @@ class _Conv:
         )
 
 
-def heads(ran: WeightedSum, args: tuple[Any, ...], images: int, size: Size, most: int) -> Iterator[Head]:
+def heads(
+    ran: WeightedSum, args: tuple[Any, ...], added: Tensor | None, images: int, size: Size, most: int
+) -> Iterator[Head]:
     """Every way to read a weighted sum as what made `images` pictures of that size, the plainest first.
 
     Parameters
@@ -83,6 +85,8 @@ def heads(ran: WeightedSum, args: tuple[Any, ...], images: int, size: Size, most
     ran : WeightedSum
     args : tuple
         The operator's arguments.
+    added : Tensor, optional
+        What was added to the sum right after: a bias, if it has one number for each filter.
     images : int
         How many images the forward made.
     size : (channels, height, width)
@@ -92,6 +96,8 @@ def heads(ran: WeightedSum, args: tuple[Any, ...], images: int, size: Size, most
     """
     readings = _of_product(ran, args, images, size) if ran.operator.endswith("mm") else _of_convolution(args, images)
     for reading in readings:
+        if added is not None and reading.bias is None and added.numel() == reading.filters:
+            reading = replace(reading, bias=_array(added).reshape(-1))
         if most < images:
             scale = reading.channel_scale
             reading = replace(

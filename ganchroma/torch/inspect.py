@@ -134,6 +134,9 @@ def _shown(found: Found, run: Run, stated: tuple[float, float] | None) -> tuple[
             f"nothing bounds the head's values: [{own[0]:g}, {own[1]:g}] is taken for black and white; pass "
             "value_range= if it is another"
         )
+    if match.normalised:
+        remarks.append("each channel of what comes out is scaled by itself; it is judged before that")
+        return None, match.layer.value_range if stated is None else stated, remarks
     if match.explains and image.shape[2:] != match.layer.output_size(match.features.shape[2:]):
         remarks.append(f"the image is the head's at another size, {image.shape[2]} x {image.shape[3]}")
         return None, own if stated is None else stated, remarks

@@ -29,7 +29,7 @@ _REDRAWS = 5
 def learning_signs(
     match: Match, image: Tensor, discriminator: Score | None, loss: Score | None, dataset: Any, seed: int
 ) -> Learning | None:
-    """The signs at the images that a generator made; None where the head does not explain them pixel by pixel.
+    """The signs at the images that a generator made; None where they are more than the head's, scaled by one number.
 
     Parameters
     ----------
@@ -43,7 +43,11 @@ def learning_signs(
         Real pictures, at least as large as the images; by default the images themselves are shown to it.
     seed : int
     """
-    if not match.explains or match.layer.output_size(_size(match.features)) != tuple(image.shape[2:]):
+    if (
+        not match.explains
+        or match.normalised
+        or match.layer.output_size(_size(match.features)) != tuple(image.shape[2:])
+    ):
         return None
     with untouched(discriminator, loss, seed=seed), torch.enable_grad():
         shown = image.detach().clone().requires_grad_()

@@ -38,6 +38,9 @@ class Match:
     share : float
         Share of the image's variance that ``scale * layer(features) + offset`` explains, at most 1.
     scale, offset : float
+    normalised : bool
+        Whether each channel has a scale and offset of its own, as what an image classifier takes; `scale` and `offset`
+        are 1 and 0 then.
     remarks : tuple of str
     """
 
@@ -46,6 +49,7 @@ class Match:
     share: float
     scale: float
     offset: float
+    normalised: bool
     remarks: tuple[str, ...] = ()
 
     @property
@@ -114,8 +118,14 @@ def _matched(
     if _idle(activation, linear):
         activation = "linear"
     layer = layer.replace(activation=activation)
-    scale, offset, share = _fitted(_resampled(layer.activate(linear), target), target)
-    return Match(layer, reading.features, share, scale, offset, reading.remarks)
+    made = _resampled(layer.activate(linear), target)
+    scale, offset, share = _fitted(made, target)
+    normalised = share < EXPLAINED and all(
+        _fitted(made[:, channel], target[:, channel])[2] >= EXPLAINED for channel in range(3)
+    )
+    if normalised:
+        scale, offset, share = 1.0, 0.0, 1.0
+    return Match(layer, reading.features, share, scale, offset, normalised, reading.remarks)
 
 
 def _idle(activation: ActivationLike, linear: Array) -> bool:

@@ -22,6 +22,7 @@ __all__ = ["Found", "Network", "Run", "find_head", "read_again"]
 Array = NDArray[Any]
 MOST_NUMBERS = 2**24  # of the head's input that are read (64 MB); images beyond are left out, but never the first
 _MOST_TIES = 4
+_REARRANGING = ("clone", "_to_copy", "copy")  # views are no steps
 
 
 @dataclass(frozen=True)
@@ -211,8 +212,17 @@ def read_again(
 
 def _to_keep(run: Run, wanted: Sequence[int]) -> set[int]:
     """Places of these weighted sums and of the activations after them."""
-    steps = [step for index in wanted for step, _ in known_activations(run.trails.get(index, ()))]
-    return {*wanted, *(step.place for step in steps)}
+    trails = [run.trails.get(index, ()) for index in wanted]
+    steps = [step for trail in trails for step, _ in known_activations(trail)]
+    return {*wanted, *(step.place for step in steps + [step for trail in trails for step in _bias(trail)])}
+
+
+def _bias(steps: Sequence[Step]) -> list[Step]:
+    """The addition of something constant right after the sum, if there is one."""
+    for step in steps:
+        if step.name not in _REARRANGING:
+            return [step] if step.name == "add" and step.constant and not step.numbers else []
+    return []
 
 
 def _read(run: Run, index: int, activation: ActivationLike | None) -> Match | None:
@@ -229,7 +239,9 @@ def _read(run: Run, index: int, activation: ActivationLike | None) -> Match | No
         same = [before for name, before in known if activation_name(name) == activation_name(activation)]
         known = [(activation, same[0] if same else None)]
     size = (int(image.shape[1]), int(image.shape[2]), int(image.shape[3]))
-    return best_match(heads(ran, arguments, len(run.image), size, count), image, known)
+    pairs = [run.kept[step.place] for step in _bias(steps) if step.place in run.kept]
+    added = min(pairs[0][:2], key=lambda tensor: tensor.numel()) if pairs else None
+    return best_match(heads(ran, arguments, added, len(run.image), size, count), image, known)
 
 
 def to_array(tensor: Tensor) -> Array:

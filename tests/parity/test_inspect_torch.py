@@ -1,11 +1,14 @@
 """`inspect` on faults whose truth is known, on hostile modules, and on what it must not change."""
 
+import itertools
 import json
 import random
+import re
 import warnings
 
 import numpy as np
 import pytest
+from support import ROOT
 
 import ganchroma as gch
 from ganchroma.diagnosis import Diagnosis
@@ -26,6 +29,31 @@ def dcgan(channels=24, seed=0, head=None, activation=None):
     for module in generator.modules():
         if isinstance(module, nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0, 0.02 if head is None else 0.1)
+    return generator
+
+
+def examples_dcgan():
+    """The generator of the PyTorch examples, as they draw it."""
+    layers = []
+    for place, (given, made) in enumerate(itertools.pairwise((100, 512, 256, 128, 64))):
+        options = (2, 1) if place else (1, 0)
+        layers += [nn.ConvTranspose2d(given, made, 4, *options, bias=False), nn.BatchNorm2d(made), nn.ReLU(True)]
+    layers += [nn.ConvTranspose2d(64, 3, 4, 2, 1, bias=False), nn.Tanh()]
+
+    class Generator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.main = nn.Sequential(*layers)
+
+        def forward(self, z):
+            return self.main(z)
+
+    generator = Generator()
+    for module in generator.modules():
+        if isinstance(module, nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight, 1, 0.02)
     return generator
 
 
@@ -408,3 +436,19 @@ def test_warnings_are_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gch.torch.inspect(dcgan(), latents())
+
+
+# -- the README -----------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_prints_what_it_says(capsys):
+    """Word for word; the numbers to the digits that do not depend on the processor."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.split("A whole PyTorch generator goes in", 1)[1]
+    code, printed = re.findall(r"```(?:python|text)\n(.*?)```", section, re.DOTALL)[:2]
+    torch.manual_seed(0)
+    exec(code, {"gch": gch, "torch": torch, "generator": examples_dcgan().eval()})
+    number = re.compile(r"-?\d+\.?\d*")
+    said = capsys.readouterr().out
+    assert number.sub("", said).split() == number.sub("", printed).split()
+    np.testing.assert_allclose(*([float(n) for n in number.findall(part)] for part in (said, printed)), atol=0.1)
