@@ -87,6 +87,7 @@ class _Origin:
     sums: Mapping[int, tuple[Step, ...]] = field(default_factory=dict)
     fixed: bool = True  # the same for any input
     learned: bool = False  # made of parameters, by no weighted sum
+    frozen: bool = True  # none of these parameters asks for a gradient
     parameters: frozenset[str] = frozenset()
 
 
@@ -116,7 +117,9 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         self._index = 0
         self._origins: dict[int, _Origin] = {}
         for name, parameter in root.named_parameters():
-            self._origins[_memory(parameter)] = _Origin(learned=True, parameters=frozenset({name}))
+            self._origins[_memory(parameter)] = _Origin(
+                learned=True, frozen=not parameter.requires_grad, parameters=frozenset({name})
+            )
         for tensor in _tensors(inputs):
             self._origins[_memory(tensor)] = _Origin(fixed=False)
 
@@ -165,28 +168,30 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
             {index: (*steps, step)[:_MOST_STEPS] for index, steps in sorted(sums.items())},
             fixed,
             any(origin.learned for origin in origins),
+            all(origin.frozen for origin in origins),
             frozenset().union(*(origin.parameters for origin in origins)),
         )
 
     def _started(self, name: str, args: Any, made: list[Tensor]) -> WeightedSum | None:
         """The weighted sum that this operator is, if its weights were learned.
 
-        A convolution of each channel by itself is none: that is how fixed filters blur an image.
+        A convolution of each channel by itself is none: that is how fixed filters blur an image. Nor is a matrix of few
+        channels that is fixed or frozen: that is how colours are shifted or changed into another space.
         """
         if name in _CONVOLUTIONS:
             features, weight, groups = args[0], args[1], args[8]
             first, width = False, (weight.shape[0] // groups if args[6] else weight.shape[1])
-            depthwise = width == 1 and groups > 1
+            depthwise, pointwise = width == 1 and groups > 1, weight.shape[2:].numel() == 1
         elif name in _PRODUCTS:
             pair = args[_PRODUCTS[name] :][:2]
             first = self._weight_first(*pair)
             weight, features = pair if first else pair[::-1]
-            width, depthwise = pair[1].shape[-2], False
+            width, depthwise, pointwise = pair[1].shape[-2], False, True
         else:
             return None
         origin = self._origins.get(_memory(weight), _CONSTANT)
-        # Weights that were never registered as parameters count too, a matrix between colour spaces does not.
-        if depthwise or not (origin.learned or (origin.fixed and width > 4)):
+        narrow = width <= 4 and (origin.frozen or not origin.learned) and (pointwise or not origin.learned)
+        if depthwise or narrow or not (origin.learned or origin.fixed):
             return None
         return WeightedSum(
             self._index,

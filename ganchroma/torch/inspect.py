@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from ganchroma.activation import ActivationLike, activation_name, parse_activation
@@ -126,14 +127,20 @@ def _shown(found: Found, run: Run, stated: tuple[float, float] | None) -> tuple[
     if len(image) < len(run.image):
         remarks.append(f"the first {len(image)} of {len(run.image)} images were read: the head's input is large")
     bounded = activation_name(match.layer.activation) in ("tanh", "sigmoid", "clamp")
-    own = match.value_range if bounded else _scaled(found.steps, (-1.0, 1.0))
     if image.dtype == "uint8":
         own = (0.0, 255.0)
-    if stated is None and not bounded and image.dtype != "uint8":
+    elif bounded and match.explains:
+        own = match.value_range
+    else:
+        own = _scaled(found.steps, match.layer.value_range)
+    if stated is None and not (bounded and match.explains) and image.dtype != "uint8":
+        low, high = own
+        beyond = float(np.mean((image < low) | (image > high)))
         remarks.append(
-            f"nothing bounds the head's values: [{own[0]:g}, {own[1]:g}] is taken for black and white; pass "
-            "value_range= if it is another"
+            f"nothing bounds the image's values: [{low:g}, {high:g}] is taken for black and white, and "
+            f"{100 * beyond:.2g} % lie beyond; pass value_range= if it is another"
         )
+        image = np.clip(image, low, high)  # as whatever shows it will do
     if match.normalised:
         remarks.append("each channel of what comes out is scaled by itself; it is judged before that")
         return None, match.layer.value_range if stated is None else stated, remarks
