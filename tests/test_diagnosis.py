@@ -275,3 +275,21 @@ def test_batches_that_do_not_match_are_refused():
         collect(layer=sound_layer(), features=relu_features(channels=8))
     with pytest.raises(ValueError, match="3 output channels"):
         collect(layer=gch.OutputLayer(np.zeros((1, 4, 3, 3), np.float32)))
+
+
+@pytest.mark.parametrize("bias", [None, np.array([3.0, -2.0, 0.5], np.float32)])
+@pytest.mark.parametrize("weight", [1.0, 30.0, 1e-4])
+def test_the_code_of_the_remedies_does_what_the_remedies_did(weight, bias):
+    """Also together: a gain that suits equal filters is wrong for the independent ones that replace them."""
+    layer = gch.OutputLayer(np.full((3, 24, 3, 3), weight, np.float32), bias, padding=1)
+    features = relu_features()
+    result = solve(layer=layer, features=features)
+    assert len(result.remedies) == 2
+    for order in (result.findings, result.findings[::-1]):
+        names = {"gch": gch, "np": np, "layer": layer}
+        for finding in order:
+            exec(finding.code, names)
+        again = solve(layer=names["layer"], features=features)
+        promised, kept = (found["linear"].moments.covariance for found in (result.after, again.trace))
+        np.testing.assert_allclose(kept, promised, rtol=2e-3)  # the code prints its gain with four digits
+        assert again.trace.display.healthy

@@ -206,9 +206,19 @@ class _Search:
             names += [name for name in self.named(SIGN) if name not in names]
             if not self.named(FACT):
                 names += self.named(POSSIBLE)
-        return [self.finding(name) for name in names]
+        return [self.finding(name, chosen) for name in names]
 
-    def finding(self, name: str) -> Finding:
+    def code(self, name: str, chosen: tuple[str, ...]) -> str | None:
+        """A remedy as Python, for where the chosen remedies that colour passes before it are carried out, too."""
+        cause, suspicion = self.suspects[name]
+        earlier = chosen[: chosen.index(name)] if name in chosen else ()
+        if not earlier:
+            return suspicion.code
+        evidence = self.apply(earlier)
+        again = cause.suspect(evidence, trace(evidence))
+        return suspicion.code if again is None else again.code
+
+    def finding(self, name: str, chosen: tuple[str, ...]) -> Finding:
         cause, suspicion = self.suspects[name]
         alone = name in self.remediable and name not in self.unmasked
         after = self.display((name,)) if alone else None
@@ -219,7 +229,7 @@ class _Search:
             evidence=suspicion.evidence,
             reason=suspicion.reason,
             remedy=suspicion.remedy,
-            code=suspicion.code,
+            code=self.code(name, chosen),
             badness_after=None if after is None else after.badness,
             after=after,
             masked=name in self.unmasked,

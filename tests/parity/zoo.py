@@ -40,8 +40,6 @@ class Specimen:
     activation: Any = "tanh"  # what follows the head, up to a change of scale
     inputs: Callable[[], tuple[Any, ...]] = LATENT
     explained: tuple[float, float] = (0.999, 1.0)
-    constant: bool = False  # an image without variance, of which no share is explained
-    compiled: bool = False
 
 
 class Net(nn.Module):
@@ -435,7 +433,7 @@ ZOO = [
     Specimen("enlarged", lambda: small(lambda x: up(torch.tanh(x)))),
     Specimen("vae", vae, "decoder.6", "sigmoid", PICTURES),
     Specimen("diffusion", lambda: diffusion(True), "conv_out", "linear", TIMED),
-    Specimen("diffusion-zero", lambda: diffusion(False), "conv_out", "linear", TIMED, (0.0, 1.0), constant=True),
+    Specimen("diffusion-zero", lambda: diffusion(False), "conv_out", "linear", TIMED, (0.0, 1.0)),
     Specimen("edsr", lambda: edsr(False), "tail.1", "linear", LOW, (0.8, 1.0)),
     Specimen("edsr-bicubic", lambda: edsr(True), "tail.1", "linear", LOW, (0.04, 0.3)),
     Specimen("srgan", srgan, "4.0", inputs=LOW),
@@ -462,7 +460,7 @@ ZOO = [
     Specimen("module-list", lambda: among(nn.ModuleList([conv3(24, 3), conv3(16, 3)]), 1), "heads.1"),
     Specimen("module-dict", lambda: among(nn.ModuleDict({"rgb": conv3(16, 3)}), "rgb"), "heads.rgb"),
     Specimen("nested", lambda: Seq(trunk(), Seq(Seq(conv3(16, 3)), nn.Tanh())), "1.0.0"),
-    Specimen("compiled", lambda: torch.compile(dcgan(), backend="eager"), "_orig_mod.main.9", compiled=True),
+    Specimen("compiled", lambda: torch.compile(dcgan(), backend="eager"), "_orig_mod.main.9"),
     Specimen("noisy", lambda: small(run=lambda n, z: plain(n, z + torch.randn_like(z)))),
     Specimen("stateful", lambda: small(run=stateful, mean=nn.Buffer(torch.zeros(12)), calls=0, seen=[])),
     Specimen("no-deepcopy", lambda: small(__deepcopy__=refuse)),
