@@ -22,9 +22,9 @@ PYTHON_LAYERS = [
     [
         *("activation", "_geometry", "conv", "conv_backward", "layer"),
         *("_initialize", "_torch_stream", "rng", "_truncated", "_structured", "init", "spectral"),
-        *("_images", "moments", "color", "_sums", "summary", "stats"),
+        *("_images", "moments", "color", "_sums", "summary", "stats", "stages"),
     ],
-    ["prediction", "calibration"],
+    ["_patches", "feature_moments", "_gauss", "prediction", "calibration"],
     ["diagnosis"],
     ["demo"],
     ["torch", "scanning", "distributed"],

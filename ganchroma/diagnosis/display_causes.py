@@ -21,7 +21,7 @@ from ganchroma.diagnosis.signs import (
     tone_ends,
 )
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Suspicion, possible, proven
-from ganchroma.diagnosis.trace import Trace
+from ganchroma.stages import Trace
 
 # -- layout -----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from ganchroma.diagnosis.causes import CAUSES
 from ganchroma.diagnosis.evidence import Evidence
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Cause, Suspicion
 from ganchroma.diagnosis.thresholds import FIXED_PATTERN_SHARE
-from ganchroma.diagnosis.trace import Display, Trace, measure_display, trace
+from ganchroma.diagnosis.trace import measure_display, trace
+from ganchroma.stages import Display, Trace
 
 MOST_REMEDIES = 3
 

@@ -17,7 +17,7 @@ from ganchroma.diagnosis.signs import (
     rescaling_code,
 )
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Suspicion, possible
-from ganchroma.diagnosis.trace import Trace
+from ganchroma.stages import Trace
 
 # -- flat amplitude ---------------------------------------------------------------------------------------------
 

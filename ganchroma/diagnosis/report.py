@@ -16,7 +16,7 @@ from ganchroma.diagnosis.engine import Answer, Finding
 from ganchroma.diagnosis.evidence import to_levels
 from ganchroma.diagnosis.learning import Learning
 from ganchroma.diagnosis.pictures import SHOWN, Panels, stretched
-from ganchroma.diagnosis.trace import Trace
+from ganchroma.stages import Trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -11,8 +11,8 @@ from ganchroma.color import quantize
 from ganchroma.diagnosis import thresholds as limits
 from ganchroma.diagnosis.display import channels_as_rows, channels_equal, rows_as_channels
 from ganchroma.diagnosis.evidence import Evidence
-from ganchroma.diagnosis.trace import Trace
 from ganchroma.layer import OutputLayer
+from ganchroma.stages import Trace
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ganchroma.diagnosis.display import Step
 from ganchroma.diagnosis.evidence import Evidence
-from ganchroma.diagnosis.trace import Trace
+from ganchroma.stages import Trace
 
 FACT, SIGN, POSSIBLE = "fact", "sign", "possible"
 

@@ -4,17 +4,10 @@
 N(0, .02), default, Xavier and Kaiming heads.
 """
 
-# -- the healthy band -------------------------------------------------------------------------------------------
-# Visible: an untrained generator in evaluation mode has 0.4, one with default weights 2-5, photographs 28-79.
-VISIBLE_LEVELS = 5.0
-# Coloured, mean C*ab: photographs 15-47, a nearly gray night sky 3.5, filters that differ by 3 % 1.3, gray .01.
-VISIBLE_CHROMA = 3.0
-# Achromatic share: photographs .77-.94; equal filters on the screen from .98 up.
-GRAY_SHARE = 0.98
-# Values within 1 % of an end of the range: photographs up to .23, clamped linear heads .20; saturated heads .7-1.
-NEAR_END_SHARE = 0.25
-# A display is healthy below this sum of excesses (see trace.badness).
-HEALTHY_BADNESS = 0.05
+from ganchroma.stages import GRAY_SHARE as GRAY_SHARE  # the healthy band stands beside what it judges
+from ganchroma.stages import NEAR_END_SHARE as NEAR_END_SHARE
+from ganchroma.stages import VISIBLE_CHROMA as VISIBLE_CHROMA
+from ganchroma.stages import VISIBLE_LEVELS as VISIBLE_LEVELS
 
 # -- filters ----------------------------------------------------------------------------------------------------
 # Relative difference: on screen C*ab is .5 at 1 %, 1.3 at 3 %, 4.5 at 10 %, 12.9 at 30 %.

@@ -1,8 +1,5 @@
 """The path of colour in numbers: one stage after the other, from the features to the screen."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from math import log
 from typing import Any
 
 import numpy as np
@@ -10,101 +7,12 @@ from numpy.typing import NDArray
 
 from ganchroma.color import NATURAL, quantize
 from ganchroma.diagnosis.evidence import Evidence
-from ganchroma.diagnosis.thresholds import (
-    GRAY_SHARE,
-    HEALTHY_BADNESS,
-    NEAR_END_SHARE,
-    PATCHES,
-    VISIBLE_CHROMA,
-    VISIBLE_LEVELS,
-)
+from ganchroma.diagnosis.thresholds import PATCHES
 from ganchroma.layer import OutputLayer
-from ganchroma.stats import ChromaStats, ChromaSummary, ColorMoments
+from ganchroma.stages import Display, Stage, Trace
+from ganchroma.stats import ChromaStats
 
 PICTURES = 16
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage: its colour moments, or for the features what a head can make of them."""
-
-    name: str
-    moments: ColorMoments | None = None
-    details: dict[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe."""
-        moments = self.moments.to_dict() if self.moments is not None else {}
-        return {"name": self.name, **moments, **self.details}
-
-
-@dataclass(frozen=True)
-class Display:
-    """What is on the screen.
-
-    Attributes
-    ----------
-    summary : ChromaSummary
-    pictures : (n, H, W, 3) uint8
-        The first pictures as the user sees them.
-    """
-
-    summary: ChromaSummary
-    pictures: NDArray[np.uint8]
-
-    @property
-    def badness(self) -> float:
-        """How far the display is from the healthy band; see `badness`."""
-        return badness(self.summary)
-
-    @property
-    def healthy(self) -> bool:
-        return self.badness < HEALTHY_BADNESS
-
-    @property
-    def near_end_share(self) -> float:
-        """Share of the values within 1 % of an end of the range."""
-        return self.summary.near_end_share
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe."""
-        return {**self.summary.to_dict(), "std_levels": self.summary.within.std_levels, "badness": self.badness}
-
-
-@dataclass(frozen=True)
-class Trace:
-    """The stages that could be measured, in the order in which colour passes them."""
-
-    stages: list[Stage]
-    display: Display | None
-
-    def __getitem__(self, name: str) -> Stage:
-        for stage in self.stages:
-            if stage.name == name:
-                return stage
-        raise KeyError(f"no stage {name!r} was measured; there are: {', '.join(stage.name for stage in self.stages)}")
-
-    def __contains__(self, name: object) -> bool:
-        return any(stage.name == name for stage in self.stages)
-
-    def __iter__(self) -> Iterator[Stage]:
-        return iter(self.stages)
-
-
-def badness(summary: ChromaSummary) -> float:
-    """Distance of a display from the healthy band: 0 inside, the sum of what is missing or too much outside.
-
-    The terms: log of the missing contrast, log of the missing chroma, the achromatic share above that of any natural
-    picture, the share of clipped values above that of photographs. Share and chroma count from one level of contrast
-    up; below it rounding decides them.
-    """
-    levels = max(summary.within.std_levels, 0.01)
-    chroma = max(summary.chroma, 0.01)
-    share = summary.within.achromatic_share
-    total = max(0.0, log(VISIBLE_LEVELS / levels)) + max(0.0, log(VISIBLE_CHROMA / chroma))
-    if levels >= 1 and np.isfinite(share):
-        total += max(0.0, (share - GRAY_SHARE) / (1 - GRAY_SHARE))
-    return float(total + max(0.0, summary.near_end_share - NEAR_END_SHARE))
 
 
 def measure_display(evidence: Evidence) -> Display | None:

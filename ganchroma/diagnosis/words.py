@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ganchroma.color import NATURAL
 from ganchroma.diagnosis.engine import Finding
-from ganchroma.diagnosis.trace import Trace
+from ganchroma.stages import Trace
 
 if TYPE_CHECKING:
     from ganchroma.diagnosis.report import Diagnosis
