@@ -15,9 +15,13 @@ from ganchroma.stats import ChromaStats, ChromaSummary, ColorMoments
 if TYPE_CHECKING:
     from ganchroma import demo as demo
     from ganchroma import torch as torch
+    from ganchroma.calibration import calibrate as calibrate
     from ganchroma.diagnosis import Diagnosis as Diagnosis
     from ganchroma.diagnosis import ModuleFacts as ModuleFacts
     from ganchroma.diagnosis import diagnose as diagnose
+    from ganchroma.feature_moments import FeatureMoments as FeatureMoments
+    from ganchroma.prediction import predict as predict
+    from ganchroma.prediction import predict_many as predict_many
 
 __version__ = "0.1.0"
 
@@ -26,12 +30,14 @@ __all__ = [
     "ChromaSummary",
     "ColorMoments",
     "Diagnosis",
+    "FeatureMoments",
     "ModuleFacts",
     "OutputLayer",
     "TorchGenerator",
     "__version__",
     "activate",
     "activate_backward",
+    "calibrate",
     "color",
     "conv2d",
     "conv2d_backward",
@@ -40,6 +46,8 @@ __all__ = [
     "demo",
     "diagnose",
     "init",
+    "predict",
+    "predict_many",
     "rng",
     "show_runtime",
     "spectral",
@@ -51,7 +59,11 @@ _ON_FIRST_USE = {
     "demo": ("ganchroma.demo", None),
     "Diagnosis": ("ganchroma.diagnosis", "Diagnosis"),
     "ModuleFacts": ("ganchroma.diagnosis", "ModuleFacts"),
+    "FeatureMoments": ("ganchroma.feature_moments", "FeatureMoments"),
+    "calibrate": ("ganchroma.calibration", "calibrate"),
     "diagnose": ("ganchroma.diagnosis", "diagnose"),
+    "predict": ("ganchroma.prediction", "predict"),
+    "predict_many": ("ganchroma.prediction", "predict_many"),
     "torch": ("ganchroma.torch", None),  # not in __all__: a star import must not ask for an extra
 }
 

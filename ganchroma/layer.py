@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._geometry import IntPair, PaddingLike, Pads, Pair
+from ganchroma._geometry import Geometry, IntPair, PaddingLike, Pads, Pair
 from ganchroma.activation import ActivationLike, activate, activation_name, parse_activation
 from ganchroma.conv import Array, Head, forward, make_head, records
 from ganchroma.stats import ColorMoments
@@ -226,6 +226,11 @@ class OutputLayer:
         return self._head._replace(activation=LINEAR)
 
     @property
+    def geometry(self) -> Geometry:
+        """Where the taps lie: kernel, stride, padding and so on as one tuple."""
+        return self._head.geometry
+
+    @property
     def in_channels(self) -> int:
         """Channels of the features."""
         return self._head.in_channels
@@ -237,7 +242,7 @@ class OutputLayer:
 
     def output_size(self, size: Pair) -> Pair:
         """Height and width of the image of features with that height and width."""
-        return self._head.geometry.output_size(size)
+        return self.geometry.output_size(size)
 
     @property
     def filters(self) -> Array:
