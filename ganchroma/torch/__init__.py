@@ -10,8 +10,9 @@ except ModuleNotFoundError as error:
         raise
     raise ImportError('ganchroma.torch needs PyTorch: pip install "ganchroma[torch]"') from error
 
+from ganchroma.torch.calibrate import calibrate_
 from ganchroma.torch.inspect import inspect
 from ganchroma.torch.modules import output_layer, to_module
 from ganchroma.torch.ops import conv2d, conv_transpose2d
 
-__all__ = ["conv2d", "conv_transpose2d", "inspect", "output_layer", "to_module"]
+__all__ = ["calibrate_", "conv2d", "conv_transpose2d", "inspect", "output_layer", "to_module"]

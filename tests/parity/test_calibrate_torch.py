@@ -1,0 +1,90 @@
+"""`calibrate_` writes into a PyTorch generator what `calibrate` finds, and nothing else."""
+
+import numpy as np
+import pytest
+
+import ganchroma as gch
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402
+
+NATURAL = gch.color.NATURAL
+
+
+def generator(head, activation=None, seed=0):
+    torch.manual_seed(seed)
+    body = nn.Sequential(nn.ConvTranspose2d(8, 24, 4), nn.BatchNorm2d(24), nn.ReLU())
+    return nn.Sequential(body, head if isinstance(head, nn.Module) else head(), activation or nn.Tanh())
+
+
+def latents(count=24):
+    return torch.randn(count, 8, 13, 13, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda: nn.Conv2d(24, 3, 3, padding=1),
+        lambda: nn.Conv2d(24, 3, 1, bias=False),
+        lambda: nn.ConvTranspose2d(24, 3, 4, 2, 1, bias=False),
+    ],
+)
+@pytest.mark.parametrize("activation", [nn.Tanh(), nn.Sigmoid()])
+def test_the_images_have_natural_colours(head, activation):
+    net, z = generator(head, activation), latents()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    random = torch.get_rng_state()
+    made = gch.torch.calibrate_(net, z)
+    assert torch.equal(random, torch.get_rng_state())
+    with torch.no_grad():
+        images = net(z)
+    stats = gch.ChromaStats(value_range=made.value_range)
+    stats.update(images)
+    found = stats.summary().within.to((0, 1))
+    np.testing.assert_allclose(found.covariance, NATURAL.covariance, atol=0.01 * NATURAL.covariance.max())
+    np.testing.assert_allclose(found.mean, NATURAL.mean, atol=0.005)
+    changed = {
+        name for name, value in net.state_dict().items() if name not in before or not torch.equal(value, before[name])
+    }
+    assert {"1.weight", "1.bias"} <= changed
+    # The forward of this test moves BatchNorm's own statistics; nothing else changed.
+    assert all(name in ("1.weight", "1.bias") or name.startswith("0.1.") for name in changed)
+    assert isinstance(net[1].bias, nn.Parameter)
+    assert gch.torch.inspect(net, z).causes[0].name == "healthy"
+
+
+def test_a_target_of_ones_own_and_no_bias():
+    net, z = generator(nn.Conv2d(24, 3, 1, bias=False)), latents()
+    target = gch.ColorMoments(0, [0, 0, 0], np.diag([0.1, 0.2, 0.3]), (-1, 1))
+    with pytest.warns(UserWarning, match="without a bias"):
+        made = gch.torch.calibrate_(net, z, target=target, bias=False)
+    assert net[1].bias is None
+    np.testing.assert_allclose(made.weight, net[1].weight.detach().numpy())
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (lambda: nn.utils.parametrizations.spectral_norm(nn.Conv2d(24, 3, 1)), "whose weight no norm makes can"),
+        (lambda: nn.Conv2d(24, 4, 1), "alone"),
+        (lambda: nn.Sequential(nn.Conv2d(24, 3, 1), nn.BatchNorm2d(3)), "alone"),
+    ],
+)
+def test_what_cant_be_changed_in_place(head, words):
+    with pytest.raises(ValueError, match=words):
+        gch.torch.calibrate_(generator(head), latents())
+
+
+def test_a_sum_of_skips_is_refused():
+    class Skips(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(8, 3, 1), nn.Conv2d(8, 3, 3, padding=1)
+
+        def forward(self, x):
+            return torch.tanh(self.first(x) + self.second(x.relu()))
+
+    with pytest.raises(ValueError, match="does not follow from"):
+        gch.torch.calibrate_(Skips(), latents())
+    with pytest.raises(TypeError, match=r"generator must be a torch.nn.Module"):
+        gch.torch.calibrate_("net", latents())
