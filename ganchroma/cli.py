@@ -23,7 +23,7 @@ from ganchroma.runtime import resolve_threads, runtime_info, show_runtime
 
 ANSWERED, UNUSABLE, INTERRUPTED = 0, 2, 130
 ARRAYS = (".npy", ".npz")
-UNREADABLE = (MemoryError, OSError, TypeError, ValueError)
+UNREADABLE = (ImportError, MemoryError, OSError, TypeError, ValueError)
 
 # What describes the head in --weights, with what holds where an option is left out.
 HEAD: dict[str, Any] = {
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (head, less) has seen enough; without this, Python complains once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ANSWERED
-    except (ImportError, *UNREADABLE) as error:
+    except UNREADABLE as error:
         return _complain(_reason(error))
 
 

@@ -442,9 +442,13 @@ def test_a_wrong_number_of_threads_is_one_line(folder, arguments):
     assert result.stderr == "ganchroma: GANCHROMA_NUM_THREADS must be a positive integer, got 'abc'\n"
 
 
-def test_missing_pillow_names_the_extra(folder, capsys, monkeypatch):
+def test_without_pillow_arrays_are_answered_and_images_name_the_extra(folder, capsys, monkeypatch):
     name = save("a.png", smooth_picture())
+    np.save("a.npy", smooth_picture().transpose(2, 0, 1))
     monkeypatch.setitem(sys.modules, "PIL", None)
-    status, _, err = run(capsys, "diagnose", name)
+    status, out, err = run(capsys, "diagnose", name, "a.npy", "--json")
+    report = json.loads(out)
     assert status == 2
-    assert 'pip install "ganchroma[report]"' in err
+    assert [case["name"] for case in report["cases"]] == ["a.npy"]
+    assert [error["file"] for error in report["errors"]] == [name]
+    assert err == 'ganchroma: a.png: reading image files needs Pillow: pip install "ganchroma[report]"\n'
