@@ -7,6 +7,7 @@ import argparse
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "diagnose", help="diagnose images of your own, with the head's weights if you have them"
     )
+    check._negative_number_matcher = re.compile(r"-\.?\d")  # Python 3.14's; an older one takes -1. and -1e0 for options
     check.add_argument(
         "images", nargs="+", metavar="IMAGE", help="image files, or .npy / .npz arrays; each gets its own answer"
     )

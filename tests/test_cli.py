@@ -89,6 +89,15 @@ def test_arrays_need_their_range_and_layout(folder, capsys):
     assert run(capsys, "diagnose", "nhwc.npy", "--value-range", 0, 1, "--layout", "NHWC")[0] == 0
 
 
+@pytest.mark.parametrize("numbers", [("-1.", "1."), ("-1e0", "1"), ("-.5E+1", "-1e-3")])
+def test_negative_numbers_may_be_written_in_any_way(folder, capsys, numbers):
+    np.save("a.npy", smooth_picture().transpose(2, 0, 1) / 255)
+    status, out, _ = run(capsys, "diagnose", "a.npy", "--value-range", *numbers, "--json")
+    assert status == 0
+    display = next(stage for stage in json.loads(out)["cases"][0]["stages"] if stage["name"] == "display")
+    assert display["value_range"] == [float(number) for number in numbers]
+
+
 # -- what can't be read -------------------------------------------------------------------------------------------
 
 
@@ -359,6 +368,7 @@ def test_geometry_and_activation_reach_the_layer(folder, capsys, head, monkeypat
         ["diagnose", "a.png", "--activation", "swish"],
         ["diagnose", "a.png", "--activation", "clamp=a,b"],
         ["diagnose", "a.png", "--value-range", "0"],
+        ["diagnose", "a.png", "--value-range", "-1", "--json"],
         ["diagnose", "a.png", "--layout", "HWC"],
         ["demo", "--seed", "-1"],
     ],
@@ -440,6 +450,14 @@ def test_a_wrong_number_of_threads_is_one_line(folder, arguments):
     result = run_python(code, cwd=folder, environment={"GANCHROMA_NUM_THREADS": "abc"})
     assert result.returncode == 2
     assert result.stderr == "ganchroma: GANCHROMA_NUM_THREADS must be a positive integer, got 'abc'\n"
+
+
+def test_an_instruction_set_that_is_not_there_is_one_line():
+    code = "import sys; from ganchroma_program import main; sys.exit(main())"
+    result = run_python(code, environment={"GANCHROMA_MAX_ISA": "foo"})
+    assert result.returncode == 2
+    assert result.stderr.startswith("ganchroma: GANCHROMA_MAX_ISA=foo is not available here; available: scalar")
+    assert result.stderr.count("\n") == 1
 
 
 def test_without_pillow_arrays_are_answered_and_images_name_the_extra(folder, capsys, monkeypatch):
