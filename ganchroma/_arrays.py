@@ -7,7 +7,7 @@ memory allows it. Nothing is moved from a device or cast silently: the error nam
 import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
@@ -124,6 +124,41 @@ def _cast_hint(array: NDArray[Any], dtypes: Sequence[str]) -> str:
     return ""
 
 
+def check_word(value: Any, name: str, accepted: Iterable[str]) -> str:
+    """`value` itself if it is one of the accepted words, or an error that lists them.
+
+    Raises
+    ------
+    TypeError
+        If it is no string.
+    ValueError
+        If it is another word.
+    """
+    words = tuple(accepted)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, one of {_quoted(words)}; got {shown(value)}")
+    if value not in words:
+        raise ValueError(f"{name} is {value!r}; accepted: {_quoted(words)}")
+    return value
+
+
+def _quoted(words: Iterable[str]) -> str:
+    return ", ".join(f'"{word}"' for word in words)
+
+
+def check_flag(value: Any, name: str) -> bool:
+    """True or False; anything else, however true, is a TypeError."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
+    return bool(value)
+
+
+def shown(value: Any) -> str:
+    """A value in a message: as Python writes it, or its type where that is long."""
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else f"an object of type {type(value).__name__}"
+
+
 def check_number(value: Any, name: str, *, low: float = -math.inf, infinite: bool = False) -> float:
     """`value` as a float not below `low`, or an error that names it.
 
@@ -134,7 +169,7 @@ def check_number(value: Any, name: str, *, low: float = -math.inf, infinite: boo
     ValueError
         If it is NaN, infinite (unless `infinite`), beyond float64, or below `low`.
     """
-    if isinstance(value, str | bytes | bool | np.bool_ | complex):
+    if isinstance(value, str | bytes | bool | np.bool_ | complex) or _kind(value) == "c":
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
         number = float(value)
@@ -147,6 +182,10 @@ def check_number(value: Any, name: str, *, low: float = -math.inf, infinite: boo
     if number < low:
         raise ValueError(f"{name} must not be below {low:g}, got {value!r}")
     return number
+
+
+def _kind(value: Any) -> str:
+    return str(getattr(getattr(value, "dtype", None), "kind", ""))
 
 
 def compute_dtype(array: NDArray[Any]) -> np.dtype[Any]:

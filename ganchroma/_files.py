@@ -13,6 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def check_path(path: Any, name: str = "path") -> str:
+    """`path` as a string, or a TypeError that names the argument: an integer would be taken for an open file."""
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise TypeError(f"{name} must be a string or a path, got {path!r}") from None
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` under a temporary name beside `path`, then rename: the old file or the new one, nothing between.
 
@@ -20,21 +28,24 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
     Raises
     ------
+    TypeError
+        If `path` is none.
     OSError
         If that fails; it names `path`, and what stood there is untouched.
     """
+    name = check_path(path)
     try:
-        mode = _mode(path)
+        mode = _mode(name)
         if mode is None or stat.S_ISREG(mode):
-            _replace(Path(os.path.realpath(path)), data)
+            _replace(Path(os.path.realpath(name)), data)
         else:
-            with open(path, "wb") as stream:
+            with open(name, "wb") as stream:
                 stream.write(data)
     except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), os.fspath(path)) from None
+        raise OSError(error.errno, error.strerror or str(error), name) from None
 
 
-def _mode(path: str | os.PathLike[str]) -> int | None:
+def _mode(path: str) -> int | None:
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:

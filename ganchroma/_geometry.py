@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ganchroma._arrays import check_word
+
 IntPair = int | Sequence[int]
 PaddingLike = int | str | Sequence[int] | Sequence[Sequence[int]]
 
@@ -106,10 +108,7 @@ def make_geometry(
     stride = check_pair(stride, "stride", 1)
     dilation = check_pair(dilation, "dilation", 1)
     output_padding = check_pair(output_padding, "output_padding", 0)
-    if not isinstance(padding_mode, str):
-        raise TypeError(f"padding_mode must be a string, got {padding_mode!r}")
-    if padding_mode not in PADDING_MODES:
-        raise ValueError(f"padding_mode is {padding_mode!r}; accepted: {', '.join(PADDING_MODES)}")
+    check_word(padding_mode, "padding_mode", PADDING_MODES)
     if transposed and padding_mode != "zeros":
         raise ValueError(f'padding_mode is {padding_mode!r}; a transposed layer accepts only "zeros"')
     for extra, step, spread in zip(output_padding, stride, dilation, strict=True):

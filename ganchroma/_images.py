@@ -2,12 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import FLOATS, as_array, check_number
+from ganchroma._arrays import FLOATS, as_array, check_number, check_word
 
 Layout = Literal["NCHW", "NHWC"]
 BYTE_RANGE = (0.0, 255.0)
@@ -37,12 +37,7 @@ def check_value_range(value_range: Any, name: str = "value_range") -> tuple[floa
 
 def check_layout(layout: Any) -> Layout:
     """`layout` itself if it is "NCHW" or "NHWC"."""
-    if layout == "NCHW":
-        return "NCHW"
-    if layout == "NHWC":
-        return "NHWC"
-    kind = ValueError if isinstance(layout, str) else TypeError
-    raise kind(f'layout must be "NCHW" or "NHWC", got {layout!r}')
+    return "NCHW" if check_word(layout, "layout", get_args(Layout)) == "NCHW" else "NHWC"
 
 
 def as_channels_first(array: NDArray[Any], layout: Layout) -> NDArray[Any]:

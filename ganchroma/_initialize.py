@@ -42,7 +42,10 @@ def target(shape: Any, dtype: DTypeLike, out: Array | None) -> Array:
     if out is None:
         if sizes is None:
             raise TypeError("shape must be given where out is not")
-        return np.empty(sizes, kind)
+        try:
+            return np.empty(sizes, kind)
+        except ValueError as error:
+            raise ValueError(f"shape is {shape!r}, which no array can have: {error}") from None
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
     if kind == np.float32 and out.dtype.name in FLOATS:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, check_number
+from ganchroma._arrays import as_array, check_number, check_word
 from ganchroma.runtime import resolve_threads
 
 Array = NDArray[Any]
@@ -75,9 +75,7 @@ class TorchGenerator:
     fills_float16: ClassVar[bool] = True
 
     def __init__(self, seed: int, capability: str = "avx2") -> None:
-        if capability not in _CAPABILITIES:
-            raise ValueError(f'capability is {capability!r}; accepted: "avx2", "default"')
-        self._capability = _CAPABILITIES.index(capability)
+        self._capability = _CAPABILITIES.index(check_word(capability, "capability", _CAPABILITIES))
         self._lock = threading.Lock()
         self._state = np.zeros(_STATE.itemsize, np.uint8)
         self.manual_seed(seed)

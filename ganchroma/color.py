@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array
+from ganchroma._arrays import as_array, check_word
 from ganchroma._images import Images, Layout, as_channels_first, check_layout, read_images
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -46,13 +46,9 @@ NATURAL = _natural()
 """Natural images on [0, 1]: the ImageNet colour statistics that the Lucid library uses. Stated, so count is 0."""
 
 
-def parse_rule(rule: Any) -> int:
-    """The core's number for a quantisation rule."""
-    if not isinstance(rule, str):
-        raise TypeError(f"rule must be a string, got {rule!r}")
-    if rule not in _RULES:
-        raise ValueError(f"rule is {rule!r}; accepted: {', '.join(_RULES)}")
-    return _RULES[rule]
+def parse_rule(rule: Any, name: str = "rule") -> int:
+    """The core's number for a quantisation rule; `name` is the argument's in messages."""
+    return _RULES[check_word(rule, name, _RULES)]
 
 
 def _convert(images: Any, space: int, value_range: Range | None, layout: Layout) -> NDArray[Any]:
@@ -184,8 +180,7 @@ def colorfulness(
     >>> gch.color.colorfulness(np.full((8, 8, 3), 90, np.uint8), layout="NHWC")
     0.0
     """
-    if variant not in _VARIANTS:
-        raise ValueError(f"variant is {variant!r}; accepted: {', '.join(_VARIANTS)}")
+    check_word(variant, "variant", _VARIANTS)
     batch = read_images(images, value_range, layout)
     absolute = variant == "absolute"
     records = image_records(batch, absolute)

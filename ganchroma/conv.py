@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, check_number, check_out, compute_dtype
+from ganchroma._arrays import as_array, check_number, check_out, check_word, compute_dtype
 from ganchroma._geometry import Geometry, IntPair, PaddingLike, make_geometry
 from ganchroma.activation import ActivationLike, parse_activation
 from ganchroma.runtime import resolve_threads
@@ -253,9 +253,7 @@ def forward(head: Head, x: Any, *, layout: str = "NCHW", out: Array | None = Non
 
 def images_first(value: Any, name: str, weight: Array, layout: str) -> tuple[Array, Array, bool]:
     """The array that was given, the same as (N, C, H, W), and whether its memory is channels-last."""
-    if layout not in LAYOUTS:
-        error = ValueError if isinstance(layout, str) else TypeError
-        raise error(f"layout is {layout!r}; accepted: {', '.join(LAYOUTS)}")
+    check_word(layout, "layout", LAYOUTS)
     given = like(value, name, weight, "weight", 4)
     source = given if layout == "NCHW" else given.transpose(0, 3, 1, 2)
     planes = source.flags.c_contiguous

@@ -25,7 +25,7 @@ import math
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ganchroma._arrays import check_number
+from ganchroma._arrays import check_flag, check_number, check_word
 from ganchroma._initialize import Array, Shape, check_shape, filled, target
 from ganchroma._structured import constant, dirac, eye, ones, orthogonal, sparse, zeros
 from ganchroma._truncated import fill_truncated
@@ -99,19 +99,15 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> calculate_gain("leaky_relu", 1)
     1.0
     """
-    if nonlinearity == "leaky_relu":
+    if check_word(nonlinearity, "nonlinearity", sorted([*_GAINS, "leaky_relu"])) == "leaky_relu":
         slope = 0.01 if param is None else check_number(param, "param")
         return math.sqrt(2.0 / (1.0 + slope * slope))
-    if nonlinearity not in _GAINS:
-        accepted = ", ".join(sorted([*_GAINS, "leaky_relu"]))
-        raise ValueError(f"nonlinearity is {nonlinearity!r}; accepted: {accepted}")
     return _GAINS[nonlinearity]
 
 
 def _kaiming_std(shape: tuple[int, ...], a: float, mode: str, nonlinearity: str) -> float:
-    if not isinstance(mode, str) or mode.lower() not in ("fan_in", "fan_out"):
-        raise ValueError(f'mode is {mode!r}; accepted: "fan_in", "fan_out"')
-    fan = _fans(shape)[mode.lower() == "fan_out"]
+    word = mode.lower() if isinstance(mode, str) else mode  # PyTorch takes FAN_IN too
+    fan = _fans(shape)[check_word(word, "mode", ("fan_in", "fan_out")) == "fan_out"]
     return calculate_gain(nonlinearity, check_number(a, "a")) / math.sqrt(fan)
 
 
@@ -363,9 +359,11 @@ def conv_default(
     >>> weight.shape, bias.shape
     ((64, 3, 4, 4), (3,))
     """
+    check_flag(bias, "bias")
+    outputs = int(check_flag(transposed, "transposed"))  # the dimension that counts them
     stream = as_stream(rng)
     weight = kaiming_uniform(shape, math.sqrt(5.0), rng=stream, dtype=dtype, threads=threads)
     if not bias:
         return weight, None
     bound = 1.0 / math.sqrt(_fans(weight.shape)[0])
-    return weight, _uniform(np.empty(weight.shape[bool(transposed)], weight.dtype), -bound, bound, stream, threads)
+    return weight, _uniform(np.empty(weight.shape[outputs], weight.dtype), -bound, bound, stream, threads)

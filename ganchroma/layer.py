@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from ganchroma._arrays import check_flag
 from ganchroma._geometry import Geometry, IntPair, PaddingLike, Pads, Pair
 from ganchroma.activation import ActivationLike, activate, activation_name, parse_activation
 from ganchroma.conv import Array, Head, forward, make_head, records
@@ -105,12 +106,10 @@ class OutputLayer:
         channel_scale: Any = None,
         output_scale: float = 1.0,
     ) -> None:
-        if not isinstance(transposed, bool | np.bool_):
-            raise TypeError(f"transposed must be True or False, got {transposed!r}")
         checked = make_head(
             weight,
             bias,
-            bool(transposed),
+            check_flag(transposed, "transposed"),
             stride,
             padding,
             output_padding,
@@ -203,7 +202,7 @@ class OutputLayer:
         Columns: count of finite pixels; mean of R, G, B; sums of products of deviations from it RR, RG, RB, GG, GB,
         BB; count of pixels left out because a value is NaN or infinite.
         """
-        return records(self._linear if linear else self._head, x, threads=threads)
+        return records(self._linear if check_flag(linear, "linear") else self._head, x, threads=threads)
 
     def replace(self, **changes: Any) -> "OutputLayer":
         """A copy with other arguments, named as when the layer is made.

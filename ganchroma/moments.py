@@ -2,6 +2,7 @@
 
 import math
 import operator
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -95,10 +96,7 @@ class ColorMoments:
         >>> ColorMoments.from_images_records([record, record], (0, 1)).std.round(3)
         array([0.1, 0.1, 0.1])
         """
-        try:
-            table = np.asarray(records, np.float64)
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"records can't be read as numbers: {error}") from None
+        table = _as_floats(records, "records")
         if table.size == 0:
             table = table.reshape(0, 11)
         if table.ndim != 2 or table.shape[1] != 11:
@@ -286,11 +284,21 @@ def _check_count(count: Any) -> int:
     return number
 
 
-def _check_floats(value: Any, name: str, shape: tuple[int, ...], count: int) -> NDArray[np.float64]:
+def _as_floats(value: Any, name: str) -> NDArray[np.float64]:
+    """A new array of `value`, which must be made of real numbers."""
     try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} can't be read as numbers: {error}") from None
+        given = np.asarray(value)
+        if given.dtype.kind not in "biufO":
+            raise TypeError(f"they are {given.dtype}")
+        return given.astype(np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} is beyond the largest float64, {sys.float_info.max:.4g}") from None
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} can't be read as real numbers: {error}") from None
+
+
+def _check_floats(value: Any, name: str, shape: tuple[int, ...], count: int) -> NDArray[np.float64]:
+    array = _as_floats(value, name)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     if count and not np.isfinite(array).all():

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, check_number, compute_dtype
+from ganchroma._arrays import as_array, check_flag, check_number, check_word, compute_dtype
 from ganchroma.rng import RNGLike, as_stream
 from ganchroma.runtime import resolve_threads
 
@@ -21,6 +21,7 @@ __all__ = ["SpectralNorm", "sigma"]
 Array = NDArray[Any]
 
 _CONSTRUCTION_STEPS = 15  # of the power method, when PyTorch makes the parametrization
+_MOST_STEPS = 2**30  # at a microsecond each, 18 minutes; with those of the construction still an integer of the core
 _EXACT_ROWS = 4
 _SAFE = (1e-140, 1e140)  # singular values whose squares neither overflow nor lose digits to underflow
 
@@ -138,12 +139,11 @@ class SpectralNorm:
         dim: int = 0,
         rng: RNGLike = None,
     ) -> None:
-        if flavor not in ("parametrization", "legacy"):
-            raise ValueError(f'flavor is {flavor!r}; accepted: "parametrization", "legacy"')
+        check_word(flavor, "flavor", ("parametrization", "legacy"))
         if isinstance(n_power_iterations, bool) or not isinstance(n_power_iterations, int | np.integer):
             raise TypeError(f"n_power_iterations must be an integer, got {n_power_iterations!r}")
-        if n_power_iterations < 1:
-            raise ValueError(f"n_power_iterations must be at least 1, got {n_power_iterations}")
+        if not 1 <= n_power_iterations <= _MOST_STEPS:
+            raise ValueError(f"n_power_iterations must lie in 1..{_MOST_STEPS}, got {n_power_iterations}")
         array = _weight(weight)
         self._flavor = flavor
         self._iterations = int(n_power_iterations)
@@ -206,7 +206,9 @@ class SpectralNorm:
         training : bool
             Run `n_power_iterations` first, as every forward in train mode does; otherwise use `u` and `v` as they are.
         """
-        divisor = self._power(self._iterations) if training and not self._is_vector else self.sigma
+        divisor = (
+            self._power(self._iterations) if check_flag(training, "training") and not self._is_vector else self.sigma
+        )
         kind = compute_dtype(self._original)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             normalized: Array = self._original.astype(kind) / kind.type(divisor)

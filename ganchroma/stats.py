@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
-from ganchroma._files import read_npz, write_bytes
+from ganchroma._files import check_path, read_npz, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma.color import Rule, image_records, parse_rule
 from ganchroma.moments import ColorMoments
@@ -73,7 +73,7 @@ class ChromaStats:
     ) -> None:
         self.value_range = None if value_range is None else check_value_range(value_range)
         self.layout = check_layout(layout)
-        parse_rule(quantize)
+        parse_rule(quantize, "quantize")
         self.quantize = quantize
         self._bytes: bool | None = None  # whether the images are uint8; unknown before the first
         self._counts = np.zeros(len(_COUNTS), np.int64)
@@ -332,14 +332,15 @@ class ChromaStats:
         ValueError
             If it is not such a file, is damaged, or comes from a newer version: names the file and the reason.
         """
+        name = check_path(path)
         try:
-            with open(path, "rb") as file:
+            with open(name, "rb") as file:
                 return cls._from_state(read_npz(file))
         except MemoryError:
-            raise MemoryError(f"{os.fspath(path)} can't be read as ChromaStats: not enough memory") from None
+            raise MemoryError(f"{name} can't be read as ChromaStats: not enough memory") from None
         except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             reason = f"no entry {error}" if isinstance(error, KeyError) else str(error) or "it is truncated"
-            raise ValueError(f"{os.fspath(path)} can't be read as ChromaStats: {reason}") from None
+            raise ValueError(f"{name} can't be read as ChromaStats: {reason}") from None
 
     @classmethod
     def _from_state(cls, state: dict[str, NDArray[Any]]) -> "ChromaStats":

@@ -294,7 +294,7 @@ FUNCTIONS = ["rgb_to_lab", "rgb_to_hsv", "colorfulness", "chroma", "quantize", "
         (IMAGE, {"value_range": (0, 1), "layout": "NHWC"}, ValueError, r'3 channels .*; pass layout="NCHW"'),
         (np.zeros((4, 8, 8)), {"value_range": (0, 1)}, ValueError, "leave the fourth channel out"),
         (np.zeros((3, 0, 8)), {"value_range": (0, 1)}, ValueError, "at least one pixel"),
-        (IMAGE, {"value_range": (0, 1), "layout": "CHW"}, ValueError, 'layout must be "NCHW" or "NHWC", got \'CHW\''),
+        (IMAGE, {"value_range": (0, 1), "layout": "CHW"}, ValueError, 'layout is \'CHW\'; accepted: "NCHW", "NHWC"'),
         (IMAGE, {"value_range": (0, 1), "layout": 3}, TypeError, "layout must be"),
         ("picture.png", {"value_range": (0, 1)}, TypeError, "images"),
         (None, {"value_range": (0, 1)}, TypeError, "images"),
@@ -307,9 +307,9 @@ def test_wrong_images(function, images, options, error, text):
 
 def test_wrong_options():
     levels = IMAGE.astype(np.uint8)
-    with pytest.raises(ValueError, match="variant is 'median'; accepted: paper, absolute"):
+    with pytest.raises(ValueError, match='variant is \'median\'; accepted: "paper", "absolute"'):
         gch.color.colorfulness(levels, variant="median")
-    with pytest.raises(ValueError, match="rule is 'ceil'; accepted: round, floor, truncate"):
+    with pytest.raises(ValueError, match='rule is \'ceil\'; accepted: "round", "floor", "truncate"'):
         gch.color.quantize(levels, rule="ceil")
     with pytest.raises(TypeError, match="rule must be a string"):
         gch.color.quantize(levels, rule=None)

@@ -270,7 +270,7 @@ def test_fixed_arrays():
         (lambda: init.trunc_normal(3, a=np.nan), ValueError, "a must be a number"),
         (lambda: init.xavier_uniform(HEAD, -1), ValueError, "gain must not be below 0"),
         (lambda: init.kaiming_normal(HEAD, mode="fan"), ValueError, "mode is 'fan'"),
-        (lambda: init.kaiming_normal(HEAD, mode=1), ValueError, "mode is 1"),
+        (lambda: init.kaiming_normal(HEAD, mode=1), TypeError, "mode must be a string"),
         (lambda: init.kaiming_normal(HEAD, nonlinearity="gelu"), ValueError, "nonlinearity is 'gelu'; accepted"),
         (lambda: init.calculate_gain("leaky_relu", True), TypeError, "param must be a number"),
         (lambda: init.sparse((3, 3), 1.5), ValueError, "sparsity must be between 0 and 1"),

@@ -176,7 +176,7 @@ def test_is_immutable_and_its_own(some):
         ({"count": 1.5}, TypeError, "count must be an integer, got 1.5"),
         ({"count": -1}, ValueError, "count must not be negative"),
         ({"mean": (1, 2)}, ValueError, r"mean must have shape \(3,\), got \(2,\)"),
-        ({"mean": "gray"}, TypeError, "mean can't be read as numbers"),
+        ({"mean": "gray"}, TypeError, "mean can't be read as real numbers"),
         ({"mean": (0, np.nan, 0)}, ValueError, "mean must be finite"),
         ({"covariance": np.eye(2)}, ValueError, r"covariance must have shape \(3, 3\)"),
         ({"covariance": np.arange(9.0).reshape(3, 3)}, ValueError, "covariance must be symmetric"),

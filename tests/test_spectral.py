@@ -214,7 +214,7 @@ def test_state_round_trip(flavor, shape):
     ("arguments", "error", "words"),
     [
         ({"flavor": "old"}, ValueError, "flavor is 'old'; accepted"),
-        ({"n_power_iterations": 0}, ValueError, "n_power_iterations must be at least 1"),
+        ({"n_power_iterations": 0}, ValueError, "n_power_iterations must lie in 1"),
         ({"n_power_iterations": 1.0}, TypeError, "n_power_iterations must be an integer"),
         ({"eps": -1e-3}, ValueError, "eps must not be below 0"),
         ({"eps": "small"}, TypeError, "eps must be a number"),

@@ -311,8 +311,8 @@ def test_fixed_is_none_where_it_means_nothing(rng):
         ({}, np.zeros((2, 4, 5, 5), np.uint8), ValueError, r"\(2, 4, 5, 5\); leave the fourth channel out"),
         ({}, np.zeros((2, 1, 5, 4), np.uint8), ValueError, r"\(2, 1, 5, 4\); repeat the single channel three times"),
         ({}, np.zeros((2, 5, 5, 5), np.uint8), ValueError, r"\(2, 5, 5, 5\)$"),
-        ({"layout": "HWC"}, None, ValueError, "layout must be"),
-        ({"quantize": "nearest"}, None, ValueError, "rule is 'nearest'; accepted: round, floor, truncate"),
+        ({"layout": "HWC"}, None, ValueError, "layout is 'HWC'; accepted"),
+        ({"quantize": "nearest"}, None, ValueError, "quantize is 'nearest'; accepted"),
         ({"value_range": (2, 1)}, None, ValueError, "value_range must be finite with low < high"),
     ],
 )

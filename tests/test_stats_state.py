@@ -128,7 +128,7 @@ def test_damaged_files_are_refused(rng, tmp_path):
         ({"positions": np.zeros((3, 2, 2), np.int64)}, "positions has"),
         ({"kind": "none"}, "contradict"),
         ({"kind": "pictures"}, "no entry 'pictures'"),
-        ({"layout": "CHW"}, "layout must be"),
+        ({"layout": "CHW"}, "layout is 'CHW'; accepted"),
         ({"value_range": np.array([0.0, 1.0])}, "value_range"),
         ({"size": np.array([1, 2, 3])}, "unpack"),
         ({"counts": np.full(len(_COUNTS), -1)}, "counts contradict"),

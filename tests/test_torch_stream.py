@@ -377,7 +377,7 @@ def test_states_that_are_none(name):
         (lambda g: TorchGenerator(2**64), ValueError, "seed must be at least"),
         (lambda g: TorchGenerator(-(2**63) - 1), ValueError, "seed must be at least"),
         (lambda g: TorchGenerator(0, "avx512"), ValueError, "capability is 'avx512'; accepted"),
-        (lambda g: TorchGenerator(0, None), ValueError, "capability is None; accepted"),
+        (lambda g: TorchGenerator(0, None), TypeError, "capability must be a string"),
         (lambda g: g.manual_seed(None), TypeError, "seed must be an integer"),
         (lambda g: g.randperm(2.0), TypeError, "n must be an integer, got 2.0"),
         (lambda g: g.randperm(-1), ValueError, "n must not be negative, got -1"),

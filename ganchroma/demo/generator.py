@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import as_array
+from ganchroma._arrays import as_array, check_flag
 from ganchroma.init import conv_default, normal, ones, zeros
 from ganchroma.rng import RNGLike, TorchGenerator, as_stream
 
@@ -125,6 +125,7 @@ class Generator:
             raise TypeError(f"stage must be an integer, got {stage!r}")
         if not 1 <= stage <= len(CHANNELS):
             raise ValueError(f"stage must be 1, 2, 3 or 4, got {stage}")
+        check_flag(training, "training")
         latent = as_array(z, "z", ndim=(2, 4))
         if latent.shape[1:] not in ((LATENT,), (LATENT, 1, 1)) or not len(latent):
             raise ValueError(f"z must have shape (N, {LATENT}) or (N, {LATENT}, 1, 1), N > 0, got {latent.shape}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import FLOATS, as_array, check_number
+from ganchroma._arrays import FLOATS, as_array, check_flag, check_number, check_word
 from ganchroma._images import check_layout, check_value_range, read_images
 from ganchroma.activation import activation_name
 from ganchroma.color import quantize
@@ -58,10 +58,8 @@ class ModuleFacts:
     spectral_layer: str = ""
 
     def __post_init__(self) -> None:
-        if self.batchnorm not in ("train", "eval", "none"):
-            raise ValueError(f'batchnorm is {self.batchnorm!r}; accepted: "train", "eval", "none"')
-        if not isinstance(self.untouched, bool):
-            raise TypeError(f"untouched must be True or False, got {self.untouched!r}")
+        check_word(self.batchnorm, "batchnorm", ("train", "eval", "none"))
+        check_flag(self.untouched, "untouched")
         if self.spectral_norm is not None:
             check_number(self.spectral_norm, "spectral_norm", infinite=True)
         if not (self.rerun is None or callable(self.rerun)):
