@@ -9,9 +9,10 @@ from diagnosis_cases import names, photographs, relu_features, solve, sound_laye
 import ganchroma as gch
 from ganchroma.color import quantize
 from ganchroma.diagnosis.causes import CAUSES
-from ganchroma.diagnosis.display import channels_as_rows, rows_as_channels
+from ganchroma.diagnosis.display import channels_as_rows, rows_as_channels, some
 from ganchroma.diagnosis.engine import answer
 from ganchroma.diagnosis.evidence import collect
+from ganchroma.diagnosis.signs import better_reading, tone_ends
 
 # -- with little evidence ---------------------------------------------------------------------------------------
 
@@ -105,6 +106,39 @@ def test_filters_nearly_alike_count_wherever_the_colour_is_missing(noise, gain):
     result = solve(layer=layer.replace(weight=weight), features=relu_features())
     assert "identical_filters" in names(result)
     assert result.after.display.healthy
+
+
+# -- many pictures ----------------------------------------------------------------------------------------------
+
+
+def test_signs_of_many_pictures_are_those_of_sixteen():
+    """What the signs cost must not grow with the batch."""
+    many = np.random.default_rng(0).permutation(np.repeat(photographs(8, 96), 20, axis=0))
+    chosen = some(many)
+    assert np.array_equal(chosen, many[::10])
+    assert chosen.base is not None  # a view
+    assert [len(some(many[:count])) for count in (1, 16, 17, 32, 33)] == [1, 16, 9, 16, 11]
+    shown = channels_as_rows(many)
+    whole, part = (better_reading(collect(pictures)) for pictures in (shown, some(shown)))
+    assert (whole.gain_x, whole.gain_y, whole.repetition) == (part.gain_x, part.gain_y, part.repetition)
+    assert np.array_equal(whole.images, many)
+    assert tone_ends(collect(many)) == tone_ends(collect(chosen))
+
+
+@pytest.mark.parametrize("count", [1, 5, 16])
+def test_the_dark_end_is_numpys_percentile(count):
+    pictures = np.random.default_rng(count).integers(100, 256, (count, 3, 7, 5), dtype=np.uint8)
+    lowest, zero, full = tone_ends(collect(pictures))
+    assert lowest == pytest.approx(np.percentile(pictures, 0.5), abs=1e-9)
+    assert (zero, full) == (0, pytest.approx(np.mean(pictures == 255)))
+
+
+def test_what_lies_outside_a_range_is_looked_for_in_every_picture():
+    many = np.repeat(photographs(8, 24), 5, axis=0).astype(np.float32) / 255
+    many[1] *= 2
+    assert names(solve(many, value_range=(0, 1))) == ["range_mismatch"]
+    many[1] = np.nan
+    assert names(solve(many, value_range=(0, 1))) == ["healthy"]
 
 
 # -- what is no fault, and what hides one -----------------------------------------------------------------------
@@ -225,3 +259,14 @@ def test_gray_data_beside_colourful_pictures_is_a_note():
     result = solve(photographs().astype(np.float32) / 255, value_range=(0, 1), dataset=gray)  # bytes beside floats
     assert names(result) == ["healthy"]
     assert any("data set itself is gray" in note for note in result.notes)
+
+
+def test_an_exactly_gray_picture_proves_nothing_about_its_layout():
+    """A ramp agrees with its neighbours better in the other reading, but R, G and B being equal rules that out."""
+    ramp = np.rint(np.arange(65536).reshape(256, 256) / 257).astype(np.uint8)
+    gray = np.repeat(ramp[np.newaxis], 3, axis=0)
+    for picture in (gray, gray.astype(np.float32) / 255):
+        result = solve(picture, value_range=None if picture.dtype == np.uint8 else (0, 1))
+        assert "layout_reshape" not in names(result)
+        assert names(result, "possible") == ["identical_filters", "display_channel", "gray_data"]
+    assert names(solve(channels_as_rows(np.repeat(photographs(1, 96)[:, :1], 3, axis=1))))[0] == "layout_reshape"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma.diagnosis.thresholds import EQUAL_CHANNELS, EQUAL_LEVELS, SAME_LEVELS, SAME_SHARE
+from ganchroma.diagnosis.thresholds import EQUAL_CHANNELS, EQUAL_LEVELS, SAME_LEVELS, SAME_SHARE, SIGN_PICTURES
 
 Levels = NDArray[Any]
 
@@ -39,6 +39,11 @@ class Step:
 
 
 Path = tuple[Step, ...]
+
+
+def some(pictures: Levels) -> Levels:
+    """A view of at most SIGN_PICTURES pictures, every so many from the first: the same ones each time."""
+    return pictures[:: -(-len(pictures) // SIGN_PICTURES) or 1]
 
 
 def follow(path: Path, levels: Levels) -> Levels:

@@ -90,10 +90,10 @@ def suspect_range(evidence: Evidence, trace: Trace) -> Suspicion | None:
     step = evidence.step("range")
     if step is not None:
         return proven(step, words, f"shown = {_decoded(evidence, 'images')}")
-    if evidence.images is None or evidence.computed or not np.isfinite(evidence.images).any():
+    seen = None if evidence.images is None or evidence.computed else finite_range(evidence.images)
+    if evidence.images is None or seen is None:
         return None
-    low, high = evidence.value_range
-    least, most = finite_range(evidence.images)
+    (low, high), (least, most) = evidence.value_range, seen
     outside = outside_share(evidence)
     if outside > limits.OUTSIDE_SHARE:
         fitting = fitting_range(least, most)
@@ -137,7 +137,7 @@ def remedy_range(evidence: Evidence) -> Evidence | None:
     if evidence.images is None or evidence.computed:
         return None
     if outside_share(evidence) > limits.OUTSIDE_SHARE:
-        fitting = fitting_range(*finite_range(evidence.images))
+        fitting = fitting_range(*(finite_range(evidence.images) or evidence.value_range))
         return None if fitting is None else evidence.with_images(evidence.images, fitting)
     if tone_ends(evidence)[0] >= limits.WASHED_PERCENTILE:
         levels = to_levels(evidence.images, evidence.value_range)

@@ -12,7 +12,7 @@ from ganchroma._arrays import FLOATS, as_array, check_flag, check_number, check_
 from ganchroma._images import check_layout, check_value_range, read_images
 from ganchroma.activation import activation_name
 from ganchroma.color import quantize
-from ganchroma.diagnosis.display import Path, Step, find_path, follow
+from ganchroma.diagnosis.display import Path, Step, find_path, follow, some
 from ganchroma.layer import OutputLayer
 from ganchroma.stats import ChromaStats, ColorMoments
 
@@ -227,8 +227,8 @@ def collect(
     evidence = replace(evidence, images=pictures, value_range=stated)
     if evidence.network is None:
         return evidence
-    network = np.clip(to_levels(evidence.network, evidence.network_range), 0, 255)
-    path = find_path(quantize(pictures, value_range=stated), network)
+    network = np.clip(to_levels(some(evidence.network), evidence.network_range), 0, 255)
+    path = find_path(quantize(some(pictures), value_range=stated), network)
     if path is None:
         return replace(evidence, features=None, unrelated=True)
     return replace(evidence, path=path)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ganchroma.color import quantize
 from ganchroma.diagnosis import thresholds as limits
-from ganchroma.diagnosis.display import channels_as_rows, channels_equal, rows_as_channels
+from ganchroma.diagnosis.display import channels_as_rows, channels_equal, rows_as_channels, some
 from ganchroma.diagnosis.evidence import Evidence
 from ganchroma.layer import OutputLayer
 from ganchroma.stages import Trace
@@ -99,7 +99,7 @@ def equal_on_screen(evidence: Evidence) -> bool:
     if not evidence.has_picture:
         return False
     picture, value_range = evidence.picture
-    return channels_equal(quantize(picture, value_range=value_range))
+    return channels_equal(quantize(some(picture), value_range=value_range))
 
 
 def _healthy_scale(evidence: Evidence) -> tuple[float, float] | None:
@@ -142,11 +142,15 @@ def rescaling_code(evidence: Evidence) -> str | None:
 
 
 def better_reading(evidence: Evidence) -> Reading | None:
-    """The pictures read the other way round, if that is clearly the right one; only where pictures are all there is."""
+    """The pictures read the other way round, if that is clearly the right one; only where pictures are all there is.
+
+    Where R, G and B are equal at every pixel there is nothing to find: a buffer read in the wrong layout puts different
+    pixels beside one another.
+    """
     if evidence.images is None or evidence.computed or min(evidence.images.shape[2:]) < 9:
         return None
-    images = evidence.images
-    if not np.isfinite(images).all():
+    images = some(evidence.images)
+    if not np.isfinite(images).all() or (images == images[:, :1]).all():
         return None
     rough_x, rough_y = _roughness(images)
     for reading in (rows_as_channels, channels_as_rows):
@@ -163,14 +167,21 @@ def better_reading(evidence: Evidence) -> Reading | None:
             doubtful = gain_y >= limits.SMOOTHER and repetition >= limits.ROW_CYCLE
         if doubtful or min(gain_x, gain_y) >= limits.SMOOTHER_CLEARLY:
             fault = channels_as_rows if reading is rows_as_channels else rows_as_channels
-            return Reading(other, fault, gain_x, gain_y, repetition)
+            return Reading(reading(evidence.images), fault, gain_x, gain_y, repetition)
     return None
 
 
 def _roughness(images: NDArray[Any]) -> tuple[float, float]:
     """Mean absolute difference of neighbours along x and along y."""
-    values = images.astype(np.float32, copy=False)
-    return float(np.abs(np.diff(values, axis=3)).mean()), float(np.abs(np.diff(values, axis=2)).mean())
+    return _difference(images[..., 1:], images[..., :-1]), _difference(images[:, :, 1:], images[:, :, :-1])
+
+
+def _difference(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Mean absolute difference; exact for bytes, which stay bytes."""
+    if one.dtype == np.uint8:
+        return float((np.maximum(one, other) - np.minimum(one, other)).mean())
+    with np.errstate(over="ignore"):  # of values beyond any picture's
+        return float(np.abs(one - other).mean())
 
 
 def _thirds_correlation(images: NDArray[Any]) -> float:
@@ -186,9 +197,8 @@ def _thirds_correlation(images: NDArray[Any]) -> float:
 def _row_cycle(images: NDArray[Any]) -> float:
     """How much better a row agrees with the third below it than with the next, 0 to 1: an (H, W, 3) buffer read as
     (3, H, W) shows the left, the middle and the right third of each row in turn."""
-    values = images.astype(np.float32, copy=False)
-    next_row = float(np.abs(values[:, :, 1:] - values[:, :, :-1]).mean())
-    third_row = float(np.abs(values[:, :, 3:] - values[:, :, :-3]).mean())
+    next_row = _difference(images[:, :, 1:], images[:, :, :-1])
+    third_row = _difference(images[:, :, 3:], images[:, :, :-3])
     return max(0.0, 1 - third_row / next_row) if next_row > 0 else 0.0
 
 
@@ -199,14 +209,20 @@ def outside_share(evidence: Evidence) -> float:
         return 0.0
     low, high = evidence.value_range
     margin = 0.01 * (high - low)
+    least, most = finite_range(images) or (low, high)
+    if low - margin <= least and most <= high + margin:
+        return 0.0
     finite = images[np.isfinite(images)]
-    return float(np.mean((finite < low - margin) | (finite > high + margin))) if finite.size else 0.0
+    return float(np.mean((finite < low - margin) | (finite > high + margin)))
 
 
-def finite_range(images: NDArray[Any]) -> tuple[float, float]:
-    """Smallest and largest finite value; there must be one."""
+def finite_range(images: NDArray[Any]) -> tuple[float, float] | None:
+    """Smallest and largest finite value; None if there is none."""
+    least, most = float(images.min()), float(images.max())
+    if np.isfinite([least, most]).all():
+        return least, most
     finite = images[np.isfinite(images)]
-    return float(finite.min()), float(finite.max())
+    return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
 def fitting_range(least: float, most: float) -> tuple[float, float] | None:
@@ -220,7 +236,17 @@ def fitting_range(least: float, most: float) -> tuple[float, float] | None:
 
 def tone_ends(evidence: Evidence) -> tuple[float, float, float]:
     """The 0.5-percentile of the finite values in levels, and the shares of black and of white ones."""
-    images = evidence.images
-    assert images is not None
+    assert evidence.images is not None
+    images = some(evidence.images)
     levels = quantize(images, value_range=evidence.value_range)[np.isfinite(images)]
-    return float(np.percentile(levels, 0.5)), float(np.mean(levels == 0)), float(np.mean(levels == 255))
+    if not levels.size:
+        return float("nan"), 0.0, 0.0
+    count = np.bincount(levels, minlength=256)
+    return _percentile(count, 0.5), float(count[0] / levels.size), float(count[255] / levels.size)
+
+
+def _percentile(count: NDArray[Any], percent: float) -> float:
+    """Of values 0, 1, 2 ... that occur so many times each; between two of them by NumPy's linear rule."""
+    place = percent / 100 * (count.sum() - 1)
+    below, above = np.searchsorted(count.cumsum(), [np.floor(place), np.ceil(place)], side="right")
+    return float(below + (above - below) * (place % 1))

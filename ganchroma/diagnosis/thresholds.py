@@ -9,6 +9,12 @@ from ganchroma.stages import NEAR_END_SHARE as NEAR_END_SHARE
 from ganchroma.stages import VISIBLE_CHROMA as VISIBLE_CHROMA
 from ganchroma.stages import VISIBLE_LEVELS as VISIBLE_LEVELS
 
+# -- sampling ---------------------------------------------------------------------------------------------------
+# Layout, range, equal channels and the way from the network's image to the screen are read off at most this many
+# pictures, evenly spread: a program treats all pictures of a batch alike, so more would cost time and tell nothing. The
+# measures that are reported, and what lies outside a range, are of all pictures.
+SIGN_PICTURES = 16
+
 # -- filters ----------------------------------------------------------------------------------------------------
 # Relative difference: on screen C*ab is .5 at 1 %, 1.3 at 3 %, 4.5 at 10 %, 12.9 at 30 %.
 FILTERS_EQUAL = 0.03
