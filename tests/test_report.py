@@ -67,7 +67,7 @@ class Page(HTMLParser):
 
 def test_summary_says_where_why_and_what_helps(gray):
     text = gray.summary()
-    assert text.splitlines()[1].strip() == words.ANSWERS["identical_filters"][1]
+    assert text.splitlines()[1].strip() == words.ANSWERS["identical_filters"]["linear"]
     for wanted in (
         "1. identical_filters",
         "why:",
@@ -107,7 +107,7 @@ def test_repr_is_one_short_line(gray):
 def test_headline_names_the_other_causes_too(gray):
     first = gray.causes[0]
     both = replace(gray.answer, findings=[first, replace(first, name="saturation", kind="saturation")])
-    assert Diagnosis(both).headline == words.ANSWERS["identical_filters"][1] + " Also: saturation."
+    assert Diagnosis(both).headline == words.ANSWERS["identical_filters"]["linear"] + " Also: saturation."
     assert Diagnosis(both).lost_at == {"linear": "found", "activation": "found"}
 
 
@@ -135,7 +135,7 @@ def test_without_a_picture_it_says_so():
 def test_every_kind_has_an_answer_at_a_known_stage():
     kinds = "healthy flat_amplitude identical_filters saturation feature_collapse layout_reshape display_channel"
     assert set(words.ANSWERS) == {*kinds.split(), "range_mismatch", "gray_data"}
-    assert {stage for stage, _ in words.ANSWERS.values()} - {""} <= set(words.STAGES)
+    assert {stage for stages in words.ANSWERS.values() for stage in stages} - {""} <= set(words.STAGES)
 
 
 @pytest.mark.parametrize(
@@ -393,6 +393,20 @@ def test_a_cause_seen_in_pictures_alone_is_marked_where_it_was_seen():
     diagnosis = gch.diagnose(faint)
     assert diagnosis.causes[0].kind == "flat_amplitude"
     assert diagnosis.lost_at == {"display": "found"}
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_batchnorm_in_evaluation_mode_is_at_fault_before_the_head(evaluated):
+    faint = np.random.default_rng(0).standard_normal((4, 8, 16, 16)).astype(np.float32) * np.float32(0.003)
+    layer = gch.OutputLayer(gch.init.kaiming_normal((3, 8, 1, 1), rng=0))
+    facts = gch.ModuleFacts("eval", untouched=True) if evaluated else None
+    diagnosis = gch.diagnose(layer=layer, features=faint, module=facts)
+    assert [finding.kind for finding in diagnosis.causes] == ["flat_amplitude"]
+    assert diagnosis.lost_at == {"features" if evaluated else "linear": "found"}
+    assert ("hidden layers are not normalised" in diagnosis.headline) == evaluated
+    assert diagnosis.headline.startswith("Too faint to see: ")
+    marked = next(line for line in diagnosis.summary().splitlines() if line.endswith("<- here"))
+    assert marked.split()[0] == ("features" if evaluated else "linear")
 
 
 def test_raising_the_contrast_of_faint_pictures_makes_no_other_fault():

@@ -42,6 +42,8 @@ class Finding:
     after : Display or None
     masked : bool
         Whether it showed only after the other remedies were applied.
+    stage : str or None
+        Where the colour goes; None for where it goes by most faults of the kind.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Finding:
     badness_after: float | None = None
     after: Display | None = None
     masked: bool = False
+    stage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,7 @@ class _Search:
             badness_after=None if after is None else after.badness,
             after=after,
             masked=name in self.unmasked,
+            stage=suspicion.stage,
         )
 
     def healthy(self) -> Finding:

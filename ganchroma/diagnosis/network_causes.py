@@ -40,6 +40,7 @@ def suspect_flat(evidence: Evidence, trace: Trace) -> Suspicion | None:
             f"{levels:.2g} of 255 levels",
             "run the generator in training mode, or train it before looking at it in evaluation mode",
             "images = generator.train()(z)",
+            stage="features",
         )
     if levels >= limits.VISIBLE_LEVELS or at_an_end(mean):
         return None  # at an end everything is clipped, not faint: saturation

@@ -96,7 +96,7 @@ class Diagnosis:
         if not found:
             return words.unsettled(self.causes)
         first, *others = found
-        sentence = words.ANSWERS[first.kind][1]
+        sentence = words.sentence(first)
         display = self.trace.display
         if (
             first.kind in ("flat_amplitude", "identical_filters", "saturation")
@@ -113,7 +113,7 @@ class Diagnosis:
         """Stage -> "found" or "possible", where a cause acts."""
         places: dict[str, str] = {}
         for finding in self.causes:
-            stage = words.ANSWERS[finding.kind][0]
+            stage = words.place(finding)
             if finding.status == "found" and stage and stage not in self.trace:
                 stage = "display"  # seen in the pictures; what lies before them was not given
             if stage and places.get(stage) != "found":
@@ -238,6 +238,7 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
         "kind": finding.kind,
         "status": finding.status,
         "masked": finding.masked,
+        "stage": words.place(finding) or None,
         "reason": finding.reason,
         "evidence": finding.evidence,
         "remedy": finding.remedy,

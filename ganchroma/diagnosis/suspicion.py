@@ -30,6 +30,8 @@ class Suspicion:
         The same as Python.
     settle : str, optional
         Which further input would turn a possibility into an answer.
+    stage : str, optional
+        Where the colour goes, where that is another stage than for most faults of the kind.
     """
 
     strength: str
@@ -38,6 +40,7 @@ class Suspicion:
     remedy: str
     code: str | None = None
     settle: str | None = None
+    stage: str | None = None
 
 
 @dataclass(frozen=True)

@@ -22,18 +22,31 @@ STAGE_MEANING = {
 }
 WIDTH = 100
 
-# kind -> (stage where the colour goes, the sentence that says so)
+# kind -> {stage where the colour goes: the sentence that says so}; where a finding names no stage, the first
 ANSWERS = {
-    "healthy": ("", "Nowhere: the colour is there."),
-    "flat_amplitude": ("linear", "Too faint to see: the picture hardly varies."),
-    "identical_filters": ("linear", "Lost in the head: its three filters are alike, so R, G and B are too."),
-    "saturation": ("activation", "Lost at the ends of the range: most values stick there."),
-    "feature_collapse": ("features", "Lost before the head: the features hold one pattern, which gives one tint."),
-    "layout_reshape": ("display", "Lost on the way to the screen: the array was reshaped, not transposed."),
-    "display_channel": ("display", "Lost on the way to the screen: one channel was drawn three times."),
-    "range_mismatch": ("display", "Lost on the way to the screen: the values were read in the wrong range."),
-    "gray_data": ("reference", "It was never there: gray data, or what was learned from it."),
+    "healthy": {"": "Nowhere: the colour is there."},
+    "flat_amplitude": {
+        "linear": "Too faint to see: the picture hardly varies.",
+        "features": "Too faint to see: the hidden layers are not normalised, so the picture hardly varies.",
+    },
+    "identical_filters": {"linear": "Lost in the head: its three filters are alike, so R, G and B are too."},
+    "saturation": {"activation": "Lost at the ends of the range: most values stick there."},
+    "feature_collapse": {"features": "Lost before the head: the features hold one pattern, which gives one tint."},
+    "layout_reshape": {"display": "Lost on the way to the screen: the array was reshaped, not transposed."},
+    "display_channel": {"display": "Lost on the way to the screen: one channel was drawn three times."},
+    "range_mismatch": {"display": "Lost on the way to the screen: the values were read in the wrong range."},
+    "gray_data": {"reference": "It was never there: gray data, or what was learned from it."},
 }
+
+
+def place(finding: Finding) -> str:
+    """The stage where the colour goes by this finding; "" where it is all there."""
+    return next(iter(ANSWERS[finding.kind])) if finding.stage is None else finding.stage
+
+
+def sentence(finding: Finding) -> str:
+    """The answer that this finding gives."""
+    return ANSWERS[finding.kind][place(finding)]
 
 
 def unsettled(findings: Sequence[Finding]) -> str:
@@ -52,8 +65,8 @@ def summary(diagnosis: "Diagnosis") -> str:
     parts = [_wrap(f"{diagnosis.name}: where did the colour go?"), _wrap(diagnosis.headline, "  ")]
     parts += [_wrap(diagnosis.about, "  "), ""] if diagnosis.head_name is not None else [""]
     parts += _stage_table(diagnosis)
-    for place, finding in enumerate(diagnosis.causes, 1):
-        parts += ["", *_finding_text(place, finding, diagnosis.trace)]
+    for rank, finding in enumerate(diagnosis.causes, 1):
+        parts += ["", *_finding_text(rank, finding, diagnosis.trace)]
     if diagnosis.remedies:
         parts += ["", _wrap(f"Remedies that together suffice: {', '.join(diagnosis.remedies)}{_effect(diagnosis)}")]
     parts += [_wrap(f"Or: {', '.join(other)}") for other in diagnosis.alternatives]
@@ -179,9 +192,9 @@ def _effect(diagnosis: "Diagnosis") -> str:
     return f" ({effect(before.to_dict(), after.to_dict())})" if before is not None and after is not None else ""
 
 
-def _finding_text(place: int, finding: Finding, trace: Trace) -> Iterable[str]:
+def _finding_text(rank: int, finding: Finding, trace: Trace) -> Iterable[str]:
     title = finding.name if finding.name == finding.kind else f"{finding.name} ({finding.kind})"
-    yield f"{place}. {title}{status_mark(finding)}"
+    yield f"{rank}. {title}{status_mark(finding)}"
     yield _wrap(f"why:    {finding.reason}", "   ", "           ")
     if finding.remedy:
         yield _wrap(f"remedy: {finding.remedy}", "   ", "           ")
