@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import log
+from math import log, nan
 from typing import Any
 
 import numpy as np
@@ -96,8 +96,10 @@ def badness(summary: ChromaSummary) -> float:
 
     The terms: log of the missing contrast, log of the missing chroma, the achromatic share above that of any natural
     picture, the share of clipped values above that of photographs. Share and chroma count from one level of contrast
-    up; below it rounding decides them.
+    up; below it rounding decides them. NaN where no pixel was finite.
     """
+    if summary.within.count == 0:
+        return nan
     levels = max(summary.within.std_levels, 0.01)
     chroma = max(summary.chroma, 0.01)
     share = summary.within.achromatic_share

@@ -223,9 +223,11 @@ class ChromaStats:
         if value_range is None:
             raise ValueError("there is nothing to summarise: no images were added, and value_range is not given")
         images, pixels = self._count("images"), self._count("pixels")
+        # A screen shows NaN as black; where nothing else is there, measures of it would look like a gray picture's.
+        shown, drawn = (images, pixels) if self._count("measured") else (0, 0)
         within, between, total = self._moments(value_range)
         m3, variant, chroma = (number / 2**_sums.FRACTION_BITS for number in _sums.to_integers(self._sums[_DISPLAY]))
-        gray = tuple(_ratio(self._count(f"gray_{level}"), pixels) for level in range(3))
+        gray = tuple(_ratio(self._count(f"gray_{level}"), drawn) for level in range(3))
         least, most = self._extremes if self._extremes[0] <= self._extremes[1] else (math.nan, math.nan)
         return ChromaSummary(
             images=images,
@@ -236,17 +238,17 @@ class ChromaStats:
             between=between,
             total=total,
             fixed=self._fixed(value_range),
-            colorfulness=_ratio(m3, images),
-            colorfulness_variant=_ratio(variant, images),
-            chroma=_ratio(chroma, pixels),
+            colorfulness=_ratio(m3, shown),
+            colorfulness_variant=_ratio(variant, shown),
+            chroma=_ratio(chroma, drawn),
             gray_pixel_share=gray[1],
             gray_pixel_shares=(gray[0], gray[1], gray[2]),
-            gray_images=_ratio(self._count("gray_images"), images),
+            gray_images=_ratio(self._count("gray_images"), shown),
             clipped_share=(
-                _ratio(self._count("clipped_low"), 3 * pixels),
-                _ratio(self._count("clipped_high"), 3 * pixels),
+                _ratio(self._count("clipped_low"), 3 * drawn),
+                _ratio(self._count("clipped_high"), 3 * drawn),
             ),
-            near_end_share=_ratio(self._count("near_low") + self._count("near_high"), 3 * pixels),
+            near_end_share=_ratio(self._count("near_low") + self._count("near_high"), 3 * drawn),
             minimum=float(least),
             maximum=float(most),
         )

@@ -10,12 +10,14 @@ from ganchroma.moments import ColorMoments, json_number
 class ChromaSummary:
     """Colour of a set of images; NaN wherever there was nothing to measure.
 
+    Where no pixel was finite the measures of the display are NaN too; otherwise NaN counts there as black.
+
     Attributes
     ----------
     images, pixels : int
         How many were seen.
     nonfinite : int
-        Pixels with a NaN or infinite value: left out of the moments and extremes; on the display NaN counts as 0.
+        Pixels with a NaN or infinite value: left out of the moments and extremes.
     value_range : (float, float)
     within : ColorMoments
         Each image's own mean removed, pooled: what reference values elsewhere mean by colour statistics.

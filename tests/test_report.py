@@ -185,6 +185,18 @@ def test_constant_pictures_give_null_not_nan():
     assert "null" in text
 
 
+def test_pictures_without_a_number_have_no_measures():
+    for value in (np.nan, np.inf):
+        diagnosis = gch.diagnose(np.full((2, 3, 16, 16), value, np.float32), value_range=(0, 1))
+        display = diagnosis.to_dict()["display"]
+        assert display["nonfinite"] == display["pixels"] == 512
+        measures = "std_levels badness colorfulness colorfulness_variant chroma gray_pixel_share gray_images"
+        assert [display[name] for name in (*measures.split(), "near_end_share", "minimum")] == [None] * 9
+        assert display["gray_pixel_shares"] == [None] * 3
+        assert "on screen: colourfulness M3 -, chroma C*ab -, gray pixels - %, badness -" in diagnosis.summary()
+        assert not diagnosis.trace.display.healthy
+
+
 def test_json_safe_knows_numpy():
     value = {"a": np.float32(0.5), 1: (np.int64(3), np.array([1.0, np.nan])), "b": [float("inf"), True, "x", None]}
     assert json_safe(value) == {"a": 0.5, "1": [3, [1.0, None]], "b": [None, True, "x", None]}

@@ -197,7 +197,7 @@ class _Search:
 
     def badness(self, names: tuple[str, ...]) -> float:
         display = self.display(names)
-        return float("inf") if display is None else display.badness
+        return float("inf") if display is None or np.isnan(display.badness) else display.badness
 
     def findings(self, chosen: tuple[str, ...]) -> list[Finding]:
         """Members of the chosen set, most needed first, then facts no remedy was tried for; all signs if unsolved."""
