@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ganchroma._files import read_arrays, read_picture
 from ganchroma._progress import progress
 from ganchroma.activation import parse_activation
 from ganchroma.diagnosis import Diagnosis, diagnose
+from ganchroma.diagnosis.engine import Answer
 from ganchroma.diagnosis.report import Book
 from ganchroma.layer import OutputLayer
 from ganchroma.runtime import resolve_threads, runtime_info, show_runtime
@@ -36,13 +38,19 @@ HEAD: dict[str, Any] = {
     "activation": "tanh",
 }
 
-# Messages of the package speak of arguments; here these are options.
-OPTIONS = {
-    'layout="NCHW"': "--layout NCHW",
-    'layout="NHWC"': "--layout NHWC",
-    "value_range": "--value-range",
-    "(-1, 1) after tanh, (0, 1) after sigmoid": "-1 1 after tanh, 0 1 after sigmoid",
-}
+# The package speaks of arguments; here these are options, and for two of them there is only Python. In this order.
+OPTIONS = [
+    (r'layout="(\w+)"', r"--layout \1"),
+    (r"gch\.diagnose\(images, value_range=\((\S+), (\S+)\)\)", r"ganchroma diagnose FILE --value-range \1 \2"),
+    (r"value_range", "--value-range"),
+    (r"\(-1, 1\) after tanh, \(0, 1\) after sigmoid", "-1 1 after tanh, 0 1 after sigmoid"),
+    (r'padding="same"', "--padding same"),
+    (r"\bpadding=\(\((\d+), \1\), \((\d+), \2\)\)", r"--padding \1,\2"),
+    (r'\("leaky_relu", slope\)', '"leaky_relu=SLOPE"'),
+    (r'\("clamp", low, high\)', '"clamp=LO,HI"'),
+    (r"layer=(?! and features=)", "--weights"),
+    (r"layer= and features=|dataset=", r"\g<0> (of Python's ganchroma.diagnose)"),
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,7 +142,7 @@ def _diagnose(options: argparse.Namespace) -> int:
             book.add_failure(name, reason)
             _complain(f"{name}: {reason}")
             continue
-        answer = Diagnosis(found.answer, name)
+        answer = Diagnosis(_answer_in_options(found.answer), name)
         if not options.json:
             print(("\n" if book.cases else "") + answer.summary(), flush=True)
         book.add(answer)
@@ -205,9 +213,23 @@ def _flag(name: str) -> str:
 
 
 def _in_options(message: str) -> str:
-    for argument, option in OPTIONS.items():
-        message = message.replace(argument, option)
+    for argument, option in OPTIONS:
+        message = re.sub(argument, option, message)
     return message
+
+
+def _answer_in_options(answer: Answer) -> Answer:
+    findings = [
+        replace(
+            finding,
+            reason=_in_options(finding.reason),
+            remedy=_in_options(finding.remedy),
+            code=None if finding.code is None else _in_options(finding.code),
+        )
+        for finding in answer.findings
+    ]
+    notes, settle = ([_in_options(line) for line in lines] for lines in (answer.notes, answer.settle))
+    return replace(answer, findings=findings, notes=notes, settle=settle)
 
 
 def _reason(error: BaseException) -> str:
@@ -243,12 +265,16 @@ def _padding(text: str) -> Any:
 
 def _activation(text: str) -> Any:
     """linear, tanh (default), sigmoid, relu, leaky_relu=SLOPE, clamp or clamp=LO,HI"""
-    name, *rest = text.split("=")
+    name, *rest = text.split("=", 1)
     try:
         activation = (name, *map(float, rest[0].split(","))) if rest else name
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must have numbers after the =, got {text!r}") from None
+    try:
         parse_activation(activation)
-    except (TypeError, ValueError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError as error:
+        reason = str(error).replace(repr(activation), repr(text))
+        raise argparse.ArgumentTypeError(_in_options(reason)) from None
     return activation
 
 

@@ -1,0 +1,73 @@
+"""The command line speaks of its own options, not of Python's arguments."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from diagnosis_cases import photographs
+
+from ganchroma import cli
+
+# What only Python's `diagnose` takes must be said to be there.
+PYTHON = re.compile(r"\b(layer|features|dataset|value_range|layout|padding)=(?! and features=)(?! \(of Python's )")
+
+GRAY = np.repeat(photographs()[:, :1], 3, axis=1)
+PICTURES = {
+    "gray": GRAY,
+    "flat": (photographs() * 0.01 + 120).astype(np.uint8),
+    "ends": np.where(photographs() > 120, 255, 0).astype(np.uint8),
+    "washed": (photographs() // 2 + 128).astype(np.uint8),
+    "cut": np.maximum(2 * photographs().astype(int) - 255, 0).astype(np.uint8),
+    "outside": photographs().astype(np.float32) / 127.5 - 1,
+    "unused": photographs().astype(np.float32) / 255,
+}
+RANGES = {"outside": ["--value-range", "0", "1"], "unused": ["--value-range", "-1", "1"]}
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("case", PICTURES)
+def test_answers_name_options(tmp_path, monkeypatch, capsys, case, weights):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", PICTURES[case])
+    np.save("head.npy", np.random.default_rng(0).standard_normal((3, 8, 3, 3)).astype(np.float32))
+    options = [*RANGES.get(case, []), *(["--weights", "head.npy"] if weights else [])]
+    assert cli.main(["diagnose", "a.npy", *options, "--html", "a.html"]) == 0
+    text = capsys.readouterr().out
+    assert cli.main(["diagnose", "a.npy", *options, "--json"]) == 0
+    entry = json.loads(capsys.readouterr().out)["cases"][0]
+    page = (tmp_path / "a.html").read_text(encoding="utf-8").replace("&#x27;", "'")
+    for said in (" ".join(text.split()), page, json.dumps(entry)):
+        assert PYTHON.findall(said) == []
+        assert "gch.diagnose" not in said
+    if case in RANGES:
+        assert re.search(r"ganchroma diagnose FILE --value-range -?[01](\.0)? 1(\.0)?\n", text)
+    elif case == "gray":
+        assert ("--weights shows the filters" in text) != weights
+        assert "dataset= (of Python's ganchroma.diagnose) shows the data" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("activation", "words"),
+    [
+        ("gelu", "activation is 'gelu'; accepted: \"linear\""),
+        ("gelu", '"leaky_relu=SLOPE", "clamp", "clamp=LO,HI"'),
+        ("clamp=1", "activation is 'clamp=1'; accepted: "),
+        ("clamp=1,0", "activation is 'clamp=1,0'; low must not exceed high"),
+        ("clamp=a,b", "must have numbers after the =, got 'clamp=a,b'"),
+        ("clamp=0,1=2", "must have numbers after the =, got 'clamp=0,1=2'"),
+    ],
+)
+def test_activations_are_spelled_as_they_are_given(capsys, activation, words):
+    with pytest.raises(SystemExit):
+        cli.main(["diagnose", "a.png", "--weights", "w.npy", "--activation", activation])
+    assert words in capsys.readouterr().err
+
+
+def test_padding_is_spelled_as_it_is_given(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("head.npy", np.zeros((3, 8, 3, 3), np.float32))
+    assert cli.main(["diagnose", "a.png", "--weights", "head.npy", "--padding", "same", "--stride", "2"]) == 2
+    error = capsys.readouterr().err
+    assert "--padding same needs stride 1" in error
+    assert error.endswith("pass --padding 1,1\n")
