@@ -127,9 +127,29 @@ def test_the_same_seed_gives_the_same_case():
 
 
 def test_table_has_a_line_for_each_case(report):
-    lines = cases.table(report).splitlines()
+    title, *lines = cases.table(report).splitlines()
+    assert title.strip() == "achromatic share"
     assert [line.split()[0] for line in lines] == ["case", *cases.CASES]
     assert max(map(len, lines)) <= 100
+
+
+def test_table_tells_the_share_before_the_activation_from_that_on_display(report, found):
+    title, head, *lines = cases.table(report).splitlines()
+    assert head.split() == ["case", "std", "linear", "display", "chroma", "causes"]
+    assert title.index("achromatic share") == head.index("  linear display")
+    for line in lines:
+        name, _, *shares = line.split()[:4]
+        measured = {stage["name"]: stage.get("achromatic_share") for stage in found[name]["stages"]}
+        told = [measured.get(place) for place in ("linear", "display")]
+        assert shares == ["-" if share is None else f"{share:.3f}" for share in told]
+
+
+def test_a_file_is_no_folder(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert cli.main(["demo", "--out", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == f"ganchroma: {tmp_path / 'file'}: is not a folder\n"
+    with pytest.raises(TypeError, match="out must be a string or a path, got 1"):
+        cases.run(0, out=1)
 
 
 def test_command_line(monkeypatch, report, tmp_path, capsys):
@@ -154,23 +174,21 @@ def test_without_scikit_image_the_cases_say_what_to_install(monkeypatch):
 
 
 def test_the_readme_tells_the_numbers_of_this_demo(found):
-    def share(name, place="activation"):
-        return f"{stage(found[name], place)['achromatic_share']:.3f}".removeprefix("0")
-
-    def two(name, place="activation"):
-        return f"{stage(found[name], place)['achromatic_share']:.2f}".removeprefix("0")
+    def share(name, place, digits=3):
+        return f"{stage(found[name], place)['achromatic_share']:.{digits}f}".removeprefix("0")
 
     seen = {name: case["display"] for name, case in found.items()}
-    article = [two(f"article-2-{kind}") for kind in ("default", "xavier", "kaiming")]
-    spectral = share("article-3-spectral-norm-legacy", "linear")
+    article = [share(f"article-2-{kind}", "linear", 2) for kind in ("default", "xavier", "kaiming")]
+    before, after = "article-2-default", "article-3-spectral-norm-legacy"
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
     for words in (
-        f"achromatic share is {two('dcgan')}, photographs have {two('photos', 'display')}",
+        f"share on the display is {share('dcgan', 'display', 2)}, photographs have {share('photos', 'display', 2)}",
         f"{seen['dcgan-eval']['std_levels']:.1f} of 255 levels, in training mode {seen['dcgan']['std_levels']:.0f}",
         f"(std {seen['article-1-ones']['std_levels']:.1f} levels)",
-        f"gray (share {share('article-1-copied', 'linear')})",
-        "default share is {}, Xavier {}, He {}".format(*article),
-        f"share {share('article-2-default', 'linear')} before, {spectral} after",
+        f"gray (linear share {share('article-1-copied', 'linear')})",
+        "at the linear stage the default share is {}, Xavier {}, He {}".format(*article),
+        f"linear share {share(before, 'linear')} before, {share(after, 'linear')} after",
+        f"{share(before, 'display')} and {share(after, 'display')} on the display",
         f"chroma {seen['dcgan-sigmoid']['chroma']:.1f} for {seen['dcgan']['chroma']:.1f}",
     ):
         assert words in readme

@@ -1,5 +1,6 @@
 """Every way in which an untrained generator's colour gets lost, or only seems to, each diagnosed from real arrays."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import init
-from ganchroma._files import write_text
+from ganchroma._files import check_path, write_text
 from ganchroma._progress import progress
 from ganchroma.demo.generator import Generator
 from ganchroma.diagnosis import Diagnosis, ModuleFacts, diagnose
@@ -213,10 +214,12 @@ def run(seed: int = 0, *, out: str | os.PathLike[str] | None = None, shown: bool
     ------
     ImportError
         If `out` is given and matplotlib, which draws the sheet, is missing.
+    OSError
+        If `out` is no folder and none can be made there.
     """
-    folder = Path(out) if out is not None else None
+    folder = Path(check_path(out, "out")) if out is not None else None
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
     setting, book = Setting(seed), Book(TITLE)
     for name, (about, make) in progress(list(CASES.items()), "demo", shown=shown):
         try:
@@ -231,21 +234,35 @@ def run(seed: int = 0, *, out: str | os.PathLike[str] | None = None, shown: bool
     return report
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(folder)) from None
+
+
 def table(report: dict[str, Any]) -> str:
-    """The report's answers as text, a line or two for each case."""
-    heads = ("case", "std", "share", "chroma", "causes")
-    lines = [(39, 6, 7, 7)]
-    text = [_line(heads, lines[0])]
+    """The report's answers as text, a line for each case; the achromatic share before the activation and on display."""
+    text = [
+        _line("", "", "achromatic share", "", "", ""),
+        _line("case", "std", "linear", "display", "chroma", "causes"),
+    ]
     for case in report["cases"]:
         shares = {stage["name"]: stage.get("achromatic_share") for stage in case["stages"]}
         display = case["display"] or {}
         causes = ", ".join(cause["name"] for cause in case["causes"]) or case["answer"]
-        numbers = (number(display.get("std_levels"), 1), number(shares.get("activation", shares.get("display")), 3))
-        text.append(_line((case["name"], *numbers, number(display.get("chroma"), 1), causes), lines[0]))
+        text.append(
+            _line(
+                case["name"],
+                number(display.get("std_levels"), 1),
+                number(shares.get("linear"), 3),
+                number(shares.get("display"), 3),
+                number(display.get("chroma"), 1),
+                causes,
+            )
+        )
     return "\n".join(text)
 
 
-def _line(cells: tuple[str, ...], widths: tuple[int, ...]) -> str:
-    name, *rest = cells
-    middle = "".join(f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=False))
-    return f"{name:{widths[0]}}{middle}   {cells[-1]}"
+def _line(case: str, std: str, linear: str, display: str, chroma: str, causes: str) -> str:
+    return f"{case:39}{std:>6}{linear:>8}{display:>8}{chroma:>7}  {causes}".rstrip()
