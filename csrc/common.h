@@ -20,6 +20,7 @@
 #    define GCH_UNROLL _Pragma("GCC unroll 16")
 #endif
 #define GCH_PREFETCH(address) __builtin_prefetch(address)
+#define GCH_PREFETCH_SECOND(address) __builtin_prefetch(address, 0, 2) /* no nearer than the second level */
 
 #if defined(__x86_64__)
 #    define GCH_X86_64 1

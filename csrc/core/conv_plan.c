@@ -145,7 +145,8 @@ static void plan_bands(struct gch_conv_plan *plan)
 {
     const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
     const ptrdiff_t positions = rows->phase[0].count, unit = GCH_CONV_ROWS;
-    plan->sum_row = round_up(columns->phase[0].count, GCH_CONV_COLUMNS);
+    plan->sum_row = columns->phase[0].count;
+    if (!plan->points) plan->sum_row = round_up(plan->sum_row, GCH_CONV_COLUMNS);
     const size_t planes = times((size_t)(rows->phases * columns->phases), (size_t)plan->call.filters);
     const size_t sums = times(planes, (size_t)plan->sum_row);
     ptrdiff_t band = most(unit, BAND_POSITIONS / plan->sum_row / unit * unit);
@@ -159,7 +160,7 @@ static void plan_bands(struct gch_conv_plan *plan)
     plan->band = round_up((positions - 1) / plan->bands + 1, unit);
     plan->bands = (positions - 1) / plan->band + 1;
     /* One line apart from a power of two, lest the filters' sums share cache sets. */
-    plan->sum_filter = plan->band * plan->sum_row + GCH_CONV_COLUMNS;
+    plan->sum_filter = round_up(plan->band * plan->sum_row, GCH_CONV_COLUMNS) + GCH_CONV_COLUMNS;
 }
 
 static enum gch_status plan_worker(const struct gch_conv_plan *plan, struct gch_conv_worker *worker,
@@ -177,6 +178,10 @@ static enum gch_status plan_worker(const struct gch_conv_plan *plan, struct gch_
     if (staged > 0 && (worker->staged = gch_alloc(staged, size)) == NULL) return GCH_NO_MEMORY;
     if (call->channel_scale != NULL && (worker->packed = gch_alloc(plan->packed_size, size)) == NULL)
         return GCH_NO_MEMORY;
+    if (plan->points) {
+        worker->chain = gch_alloc(times(GCH_CONV_FILTERS, GCH_CONV_RUN + GCH_CONV_COLUMNS), size);
+        if (worker->chain == NULL) return GCH_NO_MEMORY;
+    }
     if (call->out == NULL) {
         worker->line = gch_alloc(times((size_t)call->filters, (size_t)plan->axis[1].output), size);
         if (worker->line == NULL) return GCH_NO_MEMORY;
@@ -239,14 +244,19 @@ static enum gch_status fill(struct gch_conv_plan *plan)
     return plan_scratch(plan);
 }
 
-/* Where every output reads one input at its own place the rows mean nothing: fewer and longer ones fill the
- * vectors and cost less to set up. */
-static void lengthen_rows(struct gch_conv_call *call, ptrdiff_t output[2])
+/* Whether every output reads one input, at its own place. */
+static int reads_points(const struct gch_conv_call *call, const ptrdiff_t output[2])
 {
     const struct gch_conv_geometry *g = &call->geometry;
     for (int i = 0; i < 2; ++i)
         if (call->kernel[i] != 1 || g->stride[i] != 1 || call->size[i] != output[i] || g->pad[i][0] != 0)
-            return;
+            return 0;
+    return 1;
+}
+
+/* Where rows mean nothing, fewer and longer ones cost less to set up. */
+static void lengthen_rows(struct gch_conv_call *call, ptrdiff_t output[2])
+{
     while (call->size[0] > GCH_CONV_ROWS && call->size[0] % 2 == 0 && call->size[1] < LONG_ROW) {
         call->size[0] /= 2;
         call->size[1] *= 2;
@@ -267,7 +277,8 @@ enum gch_status gch_conv_open(const struct gch_conv_call *call, struct gch_conv_
     plan->call = *call;
     plan->kernels = &gch_isa()->conv[call->real];
     plan->moments = &gch_isa()->moments[call->real];
-    lengthen_rows(&plan->call, size);
+    plan->points = reads_points(call, size);
+    if (plan->points) lengthen_rows(&plan->call, size);
     plan->axis[0].output = size[0];
     plan->axis[1].output = size[1];
     status = fill(plan);
@@ -287,6 +298,7 @@ void gch_conv_close(struct gch_conv_plan *plan)
         gch_free(worker->staged);
         gch_free(worker->packed);
         gch_free(worker->line);
+        gch_free(worker->chain);
         gch_free(worker->row);
         gch_free(worker->step);
     }

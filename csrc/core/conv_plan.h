@@ -11,6 +11,8 @@
 #include "core/ganchroma.h"
 #include "cpu/dispatch.h"
 
+enum { GCH_CONV_RUN = 4096 }; /* pixels whose sums stay in the first-level cache while points are added */
+
 struct gch_conv_phase {
     ptrdiff_t count; /* positions */
     ptrdiff_t taps, tap, first;
@@ -40,6 +42,7 @@ struct gch_conv_worker {
     char *staged;     /* [segment][channel][row][column] of a band and a block */
     char *packed;     /* weights of one image, where channel_scale makes them differ */
     char *line;       /* one output row of each filter, where there is no out */
+    char *chain;      /* points: what a block has summed so far, of a run */
     const void **row; /* the tables of a strip */
     ptrdiff_t *step;
     ptrdiff_t image; /* whose weights are packed; -1: none */
@@ -56,6 +59,7 @@ struct gch_conv_plan {
     size_t packed_size; /* elements of all packed weights of an image */
     struct gch_conv_segment segment[3];
     int segments;
+    int points;                      /* every output reads one input, at its own place: rows mean nothing */
     int paired;                      /* both column phases of a stride of two in one kernel */
     ptrdiff_t band, bands;           /* positions along the rows in a band, bands of an image */
     ptrdiff_t staged_rows;           /* rows of the staged copies */
@@ -82,6 +86,10 @@ ptrdiff_t gch_conv_pad_index(enum gch_padding_mode mode, ptrdiff_t index, ptrdif
 
 /* Weights of one image in the order of the strips; whether all are finite. */
 int gch_conv_pack_weights(const struct gch_conv_plan *plan, ptrdiff_t image, char *packed);
+
+/* Where every output reads one input, the sums of rows from <= row < to of an image. */
+void gch_conv_run_points(const struct gch_conv_plan *plan, const struct gch_conv_worker *worker,
+                         ptrdiff_t image, ptrdiff_t from, ptrdiff_t to, const char *packed);
 
 /* One item of work. */
 void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_conv_worker *worker);

@@ -327,7 +327,8 @@ void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_c
     /* A convolution pads with zeros, which infinite weights turn into NaN; a transposed one with nothing. */
     const int finite = call->channel_scale != NULL ? worker->finite : plan->finite;
     band.skip = call->geometry.transposed && !finite;
-    for (band.channel = 0; band.channel < call->channels; band.channel += GCH_CONV_BLOCK) {
+    if (plan->points) gch_conv_run_points(plan, worker, band.image, band.from, band.to, band.packed);
+    for (band.channel = 0; band.channel < call->channels && !plan->points; band.channel += GCH_CONV_BLOCK) {
         band.channels = (int)least(GCH_CONV_BLOCK, call->channels - band.channel);
         run_block(&band);
     }

@@ -60,6 +60,23 @@ struct gch_conv_pair {
     unsigned char use[GCH_CONV_PAIR_COLUMNS]; /* per offset: 1 the first phase, 2 the second, 3 both */
 };
 
+/* A run of pixels of a layer that reads each at its own place (one tap, no padding): one block of channels, one group of
+ * filters. */
+struct gch_conv_points {
+    const void *x;      /* the block's first channel, (count) */
+    ptrdiff_t step;     /* elements to the next channel */
+    const void *weight; /* packed [channel][filter] */
+    void *chain;        /* scratch, like sum; aligned */
+    void
+        *sum; /* filter f, pixel i: sum[f * sum_filter + i], written to the next multiple of GCH_CONV_COLUMNS;
+                  aligned */
+    ptrdiff_t sum_filter;
+    ptrdiff_t count;
+    int channels, filters;
+    int add;          /* as of a strip */
+    const void *next; /* prefetch: the run that follows this one, as x; never NULL */
+};
+
 /* One phase of one group of filters: source weights to the order that strips read. */
 struct gch_conv_pack {
     const void
@@ -75,7 +92,7 @@ struct gch_conv_pack {
 /* One finished row of one filter. */
 struct gch_conv_finish {
     const void *
-        sum; /* column phase p, position q: sum[p * sum_phase + q] is output column q * phases + p; aligned */
+        sum; /* column phase p, position q: sum[p * sum_phase + q] is output column q * phases + p; read to the next whole vector */
     ptrdiff_t sum_phase, phases;
     ptrdiff_t count;  /* output columns */
     double scale;     /* rounded to the element type */
@@ -119,7 +136,8 @@ struct gch_conv_fold {
 struct gch_conv_kernels {
     void (*strip)(const struct gch_conv_strip *strip);
     void (*pair)(const struct gch_conv_pair *pair); /* NULL if there are too few registers */
-    int (*pack)(const struct gch_conv_pack *pack);  /* whether everything packed is finite */
+    void (*points)(const struct gch_conv_points *points);
+    int (*pack)(const struct gch_conv_pack *pack); /* whether everything packed is finite */
     void (*finish)(const struct gch_conv_finish *finish);
     void (*stage)(const struct gch_conv_stage *stage, const void *source, void *target);
     void (*products)(const struct gch_conv_products *products);

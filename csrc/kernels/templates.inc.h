@@ -21,6 +21,7 @@
 #if GCH_VECTORS >= 32
 #    include "kernels/conv_pair.inc.h"
 #endif
+#include "kernels/conv_points.inc.h"
 #include "kernels/conv_edges.inc.h"
 #include "kernels/conv_products.inc.h"
 #include "kernels/moments.inc.h"
