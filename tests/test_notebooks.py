@@ -24,7 +24,7 @@ def test_outputs_are_stripped(path):
     assert all(not cell.outputs and cell.execution_count is None for cell in cells if cell.cell_type == "code")
 
 
-@pytest.mark.parametrize(("name", "most"), [("quickstart", 9), ("crosscheck", 12)])
+@pytest.mark.parametrize(("name", "most"), [("quickstart", 9), ("crosscheck", 12), ("your_generator", 9)])
 def test_they_are_short(name, most):
     assert len(nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells) <= most
 
@@ -51,7 +51,7 @@ def test_notebook_runs_and_shows_each_answer_once(path, tmp_path, monkeypatch):
         if source.endswith(".plot()"):
             assert len(shown) == 1
             assert "image/png" in shown[0]
-        elif source.splitlines()[-1].startswith("gch.diagnose("):
+        elif source.splitlines()[-1].startswith(("gch.diagnose(", "gch.torch.inspect(")):
             assert len(shown) == 1
             assert "text/html" in shown[0]
     if path.stem == "crosscheck":

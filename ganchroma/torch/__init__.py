@@ -13,6 +13,16 @@ except ModuleNotFoundError as error:
 from ganchroma.torch.calibrate import calibrate_
 from ganchroma.torch.inspect import inspect
 from ganchroma.torch.modules import output_layer, to_module
+from ganchroma.torch.monitor import ChromaMonitor, ColorCollapse
 from ganchroma.torch.ops import conv2d, conv_transpose2d
 
-__all__ = ["calibrate_", "conv2d", "conv_transpose2d", "inspect", "output_layer", "to_module"]
+__all__ = [
+    "ChromaMonitor",
+    "ColorCollapse",
+    "calibrate_",
+    "conv2d",
+    "conv_transpose2d",
+    "inspect",
+    "output_layer",
+    "to_module",
+]

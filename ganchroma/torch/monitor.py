@@ -1,0 +1,453 @@
+"""Colour while a generator trains: a few numbers a step, a picture of them, and a word when the colour goes."""
+
+import math
+import operator
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch._compile import _disable_dynamo
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+from ganchroma._arrays import FLOATS, as_array
+from ganchroma._images import check_value_range
+from ganchroma.color import NATURAL
+from ganchroma.diagnosis import thresholds as limits
+from ganchroma.diagnosis.plots import FOUND, MUTED, POSSIBLE, SOUND, new_figure
+from ganchroma.diagnosis.words import ANSWERS, number
+from ganchroma.moments import json_number
+from ganchroma.stats import ChromaStats
+from ganchroma.torch.flow import Watch
+from ganchroma.torch.modules import _tensor
+from ganchroma.torch.search import _outputs, to_array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["ChromaMonitor", "ChromaRecord", "ColorCollapse"]
+
+PATIENCE = 10  # records within which a generator that starts gray should show colour
+_HEADS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
+_BLUE, _PURPLE = "#3a6fb0", "#8a4fa3"
+
+
+class ColorCollapse(UserWarning):
+    """The pictures of a generator in training have lost their colour, or never had any."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChromaRecord:
+    """Colour of one batch, as `ChromaSummary` has it; NaN where there was nothing to measure.
+
+    `achromatic_share`, `correlation` (RG, RB, GB) and `std_levels` are within-image, `colorfulness` is M3, `chroma` the
+    mean C*ab, `filter_cosines` (RG, RB, GB) compare the head's filters and are None without a head.
+    """
+
+    step: int
+    achromatic_share: float
+    correlation: tuple[float, ...]
+    colorfulness: float
+    chroma: float
+    std_levels: float
+    near_end_share: float
+    filter_cosines: tuple[float, ...] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Numbers and lists that `json.dumps` takes; NaN becomes None."""
+        values = asdict(self)
+        return {key: value if value is None or key == "step" else json_number(value) for key, value in values.items()}
+
+
+class ChromaMonitor:
+    """Watches the colour of a generator's pictures during training.
+
+    Attach it to a generator, or call `update` in the training loop. It only reads: pictures are detached, no graph is
+    kept, no random number is drawn. It gives one warning, `ColorCollapse`, with the step and the stage: when colour
+    that was there is gone by the limits of `ganchroma.diagnose`, or has not appeared by the tenth record.
+
+    Parameters
+    ----------
+    generator : torch.nn.Module, optional
+        Attached at once; see `attach`.
+    head : str or torch.nn.Conv2d, ConvTranspose2d or Linear, optional
+        The layer that makes the RGB, or its name in the attached generator's ``named_modules()``: each record compares
+        its filters. Without it filters that are alike can't be told from other causes.
+    value_range : (float, float)
+        Black and white of float pictures; bytes have 0 and 255.
+    every, images : int
+        An attached monitor records each `every`-th forward. Of a batch the first `images` are measured.
+    limit : int
+        Records to keep, at least 2. When as many are there, every second one is dropped and from then on only every
+        second new one kept, then every fourth, and so on; all are measured, judged and passed to `callback`.
+    callback : callable, optional
+        Called with each `ChromaRecord`, after any warning. What it raises goes through, so it can end the training;
+        the generator's forwards in it don't count.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong type or value, or `head` names nothing in `generator`.
+
+    Examples
+    --------
+    >>> _ = torch.manual_seed(0)
+    >>> generator = nn.Sequential(nn.ConvTranspose2d(8, 16, 4), nn.ReLU(), nn.Conv2d(16, 3, 3), nn.Tanh())
+    >>> with ChromaMonitor(generator, head="2") as monitor:
+    ...     for _ in range(3):
+    ...         pictures = generator(torch.randn(16, 8, 13, 13))
+    >>> monitor
+    ChromaMonitor(records=3, last_step=2, attached=False)
+    >>> record = monitor.update(3, pictures, head=generator[2])
+    >>> record.chroma == monitor.history[2].chroma, record.achromatic_share < 0.5
+    (True, True)
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module | None = None,
+        *,
+        head: str | nn.Module | None = None,
+        value_range: tuple[float, float] = (-1.0, 1.0),
+        every: int = 1,
+        images: int = 16,
+        limit: int = 4096,
+        callback: Callable[[ChromaRecord], object] | None = None,
+    ) -> None:
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable or None, got {callback!r}")
+        if not isinstance(head, str):
+            _find_head(head, None)  # a name has to wait for the generator
+        self.head, self.callback, self.value_range = head, callback, check_value_range(value_range)
+        self.every, self.images, self.limit = (
+            _whole(every, "every"),
+            _whole(images, "images"),
+            _whole(limit, "limit", 2),
+        )
+        self._history: list[ChromaRecord] = []
+        self._keep_every, self._records, self._forwards, self._last_step = 1, 0, 0, -1
+        self._colored_at: int | None = None  # step of the latest record with colour
+        self._collapse: tuple[int, str] | None = None  # step and stage that the warning named
+        self._recording = False
+        self._generator: nn.Module | None = None
+        self._handle: Any = None
+        if generator is not None:
+            self.attach(generator)
+
+    def attach(self, generator: nn.Module) -> Self:
+        """Record what `generator` makes; the step is the number of its forwards in training mode so far, from 0.
+
+        Its output is pictures (N, 3, H, W) or holds them, in tuples, lists and dictionaries: the first such tensor
+        counts, in any floating dtype or uint8, on any device. Runs by `ganchroma.torch.inspect` don't count, and
+        copies of the generator are not watched.
+
+        Raises
+        ------
+        TypeError
+            If `generator` is no module; in its forward, if that returns no pictures.
+        ValueError
+            If one is attached already, or `head` names nothing in it.
+        """
+        if not isinstance(generator, nn.Module):
+            raise TypeError(f"generator must be a torch.nn.Module, got {type(generator).__name__}")
+        if self._generator is not None:
+            raise ValueError(f"generator: a {type(self._generator).__name__} is attached already; call detach() first")
+        _find_head(self.head, generator)
+        self._generator, self._handle = generator, generator.register_forward_hook(_Hook(self))
+        return self
+
+    def detach(self) -> None:
+        """Take the hook off the generator, if there is one; the records stay. Also the end of a ``with`` block."""
+        if self._handle is not None:
+            self._handle.remove()
+        self._generator = self._handle = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.detach()
+
+    def _forwarded(self, module: nn.Module, output: Any) -> None:
+        # DataParallel's replicas share the hook; a callback may draw samples; what `inspect` watches is no training.
+        watched = isinstance(_get_current_dispatch_mode(), Watch)
+        if module.training and module is self._generator and not (watched or self._recording):
+            step, self._forwards = self._forwards, self._forwards + 1
+            if step % self.every == 0:
+                self.update(step, _pictures_in(output))
+
+    def update(self, step: int, images: Any, head: str | nn.Module | None = None) -> ChromaRecord:
+        """Measure the first pictures of a batch.
+
+        Parameters
+        ----------
+        step : int
+            Not negative, not below an earlier record's.
+        images : array or tensor (N, 3, H, W) of floats or uint8
+            A tensor may require grad and be on any device: it is detached and copied to the CPU.
+        head : optional
+            In place of the monitor's, for this record.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument has the wrong type, shape or value; nothing is recorded then.
+        """
+        step = _whole(step, "step", 0)
+        if step < self._last_step:
+            raise ValueError(f"step is {step}, after step {self._last_step}; accepted: steps that don't decrease")
+        layer = _find_head(self.head if head is None else head, self._generator)
+        self._recording = True
+        try:
+            record = _measured(step, _pixels(images, self.images), self.value_range, layer)
+            self._keep(record)
+            self._judge(record)
+            if self.callback is not None:
+                self.callback(record)
+        finally:
+            self._recording = False
+        return record
+
+    def _keep(self, record: ChromaRecord) -> None:
+        place, self._records, self._last_step = self._records, self._records + 1, record.step
+        if place % self._keep_every == 0 and len(self._history) == self.limit:
+            del self._history[1::2]
+            self._keep_every *= 2
+        if place % self._keep_every == 0:
+            self._history.append(record)
+
+    def _judge(self, record: ChromaRecord) -> None:
+        vivid = record.chroma >= limits.VISIBLE_CHROMA and record.std_levels >= limits.VISIBLE_LEVELS
+        if vivid and record.achromatic_share <= limits.GRAY_SHARE:
+            self._colored_at = record.step
+        elif self._collapse is None and (self._colored_at is not None or self._records >= PATIENCE):
+            what = f"colour is gone at step {record.step} (last seen at step {self._colored_at})"
+            if self._colored_at is None:
+                what = f"no colour has appeared in {self._records} records, up to step {record.step}"
+            stage, why = _stage(record)
+            self._collapse = (record.step, stage)
+            warnings.warn(f"{what}; stage: {stage}. {why} {_numbers(record)}", ColorCollapse, _level_of_user())
+
+    @property
+    def history(self) -> list[ChromaRecord]:
+        """The records kept, in the order of steps; see `limit`."""
+        return list(self._history)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings and records, as `json.dumps` takes them."""
+        records = [record.to_dict() for record in self._history]
+        return {"value_range": list(self.value_range), "every": self.every, "records": records}
+
+    def plot(self, figure: "Figure | None" = None) -> "Figure":
+        """The history over the steps as a matplotlib figure: a new one, or `figure`. Never touches pyplot.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        return _plot(self._history, self._collapse, figure)
+
+    def __repr__(self) -> str:
+        last, attached = self._last_step if self._records else None, self._generator is not None
+        return f"ChromaMonitor(records={self._records}, last_step={last}, attached={attached})"
+
+
+class _Hook:
+    """Of one generator: with a copy of it, or a file, goes a hook that does nothing."""
+
+    def __init__(self, monitor: ChromaMonitor | None = None) -> None:
+        self.monitor = monitor
+
+    @_disable_dynamo  # type: ignore[untyped-decorator]  # the monitor is no part of a compiled generator
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        if self.monitor is not None:
+            self.monitor._forwarded(module, output)
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return _Hook, ()
+
+
+class _Stats(ChromaStats):
+    """Without the fixed pattern, which no record shows and which is half the time of a summary."""
+
+    def _fixed(self, value_range: tuple[float, float]) -> None:
+        return None
+
+
+def _measured(step: int, pixels: Any, value_range: tuple[float, float], head: nn.Module | None) -> ChromaRecord:
+    seen = _Stats(None if pixels.dtype == np.uint8 else value_range).update(pixels).summary()
+    now, pairs = seen.within, tuple(seen.within.correlation.tolist())
+    measures = now.achromatic_share, pairs, seen.colorfulness, seen.chroma, now.std_levels, seen.near_end_share
+    return ChromaRecord(step, *measures, None if head is None else _filter_cosines(head))
+
+
+def _pictures_in(output: Any) -> Tensor:
+    found = [tensor for tensor, _ in _outputs(output, "")]
+    for tensor in found:
+        if tensor.dim() == 4 and tensor.shape[1] == 3:
+            return tensor
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
+    given = f"{type(output).__name__}{f' with tensors of shape {shapes}' if shapes else ' without tensors'}"
+    raise TypeError(f"generator returned {given}; accepted: a tensor (N, 3, H, W), or tuple, list or dict with one")
+
+
+def _pixels(images: Any, count: int) -> Any:
+    """The first pictures as an array; only they are copied from a device."""
+    if isinstance(images, Tensor) and not (images.is_floating_point() or images.dtype == torch.uint8):
+        raise TypeError(f"images has dtype {images.dtype}; accepted: floating point, or uint8")
+    batch = images if isinstance(images, Tensor) else as_array(images, "images", dtypes=("uint8", *FLOATS))
+    shape = tuple(batch.shape)
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape:
+        raise ValueError(f"images has shape {shape}; accepted: (N, 3, H, W) with at least one pixel")
+    return to_array(batch.detach()[:count]) if isinstance(batch, Tensor) else batch[:count]
+
+
+def _whole(value: Any, name: str, least: int = 1) -> int:
+    try:
+        whole = operator.index(value) if not isinstance(value, bool) else None
+    except TypeError:
+        whole = None
+    if whole is None:
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if whole < least:
+        raise ValueError(f"{name} must be at least {least}, got {whole}")
+    return whole
+
+
+def _find_head(head: Any, generator: nn.Module | None) -> nn.Module | None:
+    if head is None or isinstance(head, _HEADS):
+        return head
+    if not isinstance(head, str):
+        raise TypeError(f"head must be a name, a Conv2d, ConvTranspose2d or Linear, or None; got {type(head).__name__}")
+    if generator is None:
+        raise ValueError(f"head is {head!r}, the name of a module, but no generator is attached; pass the module")
+    layers = {name: module for name, module in generator.named_modules() if isinstance(module, _HEADS)}
+    if head not in layers:
+        raise ValueError(f"head is {head!r}; accepted: a Conv2d, ConvTranspose2d or Linear of {', '.join(layers)}")
+    return layers[head]
+
+
+def _filter_cosines(head: nn.Module) -> tuple[float, ...]:
+    """Of RG, RB, GB, on any device; NaN where a filter is zero or not finite."""
+    # Autocast would give the weights of some parametrizations in bfloat16.
+    with torch.autocast(next(head.parameters()).device.type, enabled=False):
+        weight = to_array(_tensor(head, "weight")).astype(np.float64)
+    filters = weight.swapaxes(0, 1) if isinstance(head, nn.ConvTranspose2d) else weight
+    if len(filters) != 3:
+        raise ValueError(f"head has {len(filters)} filters; accepted: 3, for R, G and B")
+    red, green, blue = (flat / (np.linalg.norm(flat) or math.nan) for flat in filters.reshape(3, -1))
+    return tuple(np.clip([red @ green, red @ blue, green @ blue], -1, 1).tolist())
+
+
+def _stage(record: ChromaRecord) -> tuple[str, str]:
+    """Where the colour goes, as far as a record shows, and the sentence that says so."""
+    if math.isnan(record.std_levels):
+        return "unknown", "The pictures are not finite: the training has diverged."
+    if record.filter_cosines is not None and min(record.filter_cosines) >= limits.FILTERS_COLLINEAR:
+        return next(iter(ANSWERS["identical_filters"].items()))
+    if record.near_end_share > limits.NEAR_END_SHARE:
+        return next(iter(ANSWERS["saturation"].items()))
+    if record.std_levels < limits.VISIBLE_LEVELS:
+        return next(iter(ANSWERS["flat_amplitude"].items()))
+    left = "collapsed features, gray data" + (", filters that are alike" if record.filter_cosines is None else "")
+    return "features or data", f"Left are {left}: ganchroma.torch.inspect(generator, latents) tells them apart."
+
+
+def _numbers(record: ChromaRecord) -> str:
+    cosines = "-" if record.filter_cosines is None else number(min(record.filter_cosines), 3)
+    return (
+        f"Chroma C*ab {number(record.chroma)} (visible from {limits.VISIBLE_CHROMA:g}), "
+        f"achromatic share {number(record.achromatic_share, 3)} (gray above {limits.GRAY_SHARE:g}), "
+        f"std {number(record.std_levels)} levels (visible from {limits.VISIBLE_LEVELS:g}), "
+        f"share near an end {number(record.near_end_share)} (saturated above {limits.NEAR_END_SHARE:g}), "
+        f"smallest filter cosine {cosines} (alike from {limits.FILTERS_COLLINEAR:g})."
+    )
+
+
+def _level_of_user() -> int:
+    """For a warning that the caller gives: the first frame that is neither ours nor PyTorch's, which runs the hook."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] in ("ganchroma", "torch"):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+# Title and y-limits; field, labels and colours of what is drawn; height and meaning of what to compare it with.
+_Panel = tuple[str, tuple[float | None, float | None], dict[str, dict[str, str]], dict[str, float]]
+_PANELS: tuple[_Panel, ...] = (
+    (
+        "achromatic share (1: gray, 1/3: independent)",
+        (0, 1.05),
+        {"achromatic_share": {"share": _BLUE}},
+        {"natural": NATURAL.achromatic_share, "gray": limits.GRAY_SHARE},
+    ),
+    (
+        "colourfulness",
+        (0, None),
+        {"colorfulness": {"M3": POSSIBLE}, "chroma": {"chroma C*ab": _BLUE}},
+        {"visible": limits.VISIBLE_CHROMA},
+    ),
+    (
+        "amplitude: std in 8-bit levels",
+        (0, None),
+        {"std_levels": {"std": _BLUE}},
+        {"natural": NATURAL.std_levels, "visible": limits.VISIBLE_LEVELS},
+    ),
+    (
+        "cosine between filters (1: alike)",
+        (None, 1.1),
+        {"filter_cosines": {"RG": POSSIBLE, "RB": _PURPLE, "GB": _BLUE}},
+        {"alike": limits.FILTERS_COLLINEAR},
+    ),
+)
+
+
+def _plot(records: list[ChromaRecord], collapse: tuple[int, str] | None, figure: "Figure | None") -> "Figure":
+    panels = _PANELS if any(record.filter_cosines for record in records) else _PANELS[:3]
+    rows, columns = (2, 2) if len(panels) == 4 else (1, 3)
+    figure = new_figure(11.5, 0.9 + 2.5 * rows) if figure is None else figure
+    if not records:
+        text = "no records yet: attach a generator, or call update(step, images)"
+        figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
+        return figure
+    inch, title, color = 1 / figure.get_figheight(), f"steps {records[0].step} to {records[-1].step}", "black"
+    if collapse is not None:
+        title, color = f"missing at step {collapse[0]}, stage: {collapse[1]}", FOUND
+    title = f"colour in training: {title}"
+    figure.suptitle(title, x=0.012, y=1 - 0.12 * inch, ha="left", fontweight="bold", fontsize=12, color=color)
+    place = {"left": 0.04, "right": 0.96, "top": 1 - 0.75 * inch, "bottom": 0.5 * inch, "hspace": 0.42, "wspace": 0.27}
+    for axes, panel in zip(figure.subplots(rows, columns, gridspec_kw=place).flat, panels, strict=True):
+        _draw(axes, panel, records, collapse)
+    return figure
+
+
+def _draw(axes: "Axes", panel: _Panel, records: list[ChromaRecord], collapse: tuple[int, str] | None) -> None:
+    (name, ends, series, levels), across = panel, axes.get_yaxis_transform()
+    for label, height in levels.items():
+        tint = SOUND if label == "natural" else FOUND
+        axes.axhline(height, color=tint, linestyle="--", linewidth=1)
+        axes.text(1.01, height, label, transform=across, va="center", fontsize=7.5, color=tint)
+    if collapse is not None:
+        axes.axvline(collapse[0], color=FOUND, linestyle=":", linewidth=1.2)
+    steps = [record.step for record in records]
+    for field, lines in series.items():
+        values = [getattr(record, field) for record in records]
+        table = np.array([(math.nan,) * 3 if value is None else np.atleast_1d(value) for value in values])
+        for column, (label, tint) in zip(table.T, lines.items(), strict=True):
+            axes.plot(steps, column, "o-" if len(steps) <= 50 else "-", ms=3, lw=1.5, color=tint, label=label)
+    axes.set_title(name, fontsize=9.5, loc="left")
+    axes.set_ylim(*ends)
+    if steps[0] == steps[-1]:
+        axes.set_xlim(steps[0] - 1, steps[0] + 1)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=9)
+    axes.locator_params("x", integer=True)
+    axes.set_xlabel("step", fontsize=9)
+    if len(axes.get_legend_handles_labels()[0]) > 1:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), fontsize=8, ncols=3, frameon=False)
