@@ -131,7 +131,21 @@ def runtime_info() -> dict[str, Any]:
 
 
 def show_runtime() -> None:
-    """Print versions, instruction set, threads, and every OpenMP library in the process."""
+    """Print versions, instruction set, threads, and every OpenMP library in the process.
+
+    Raises
+    ------
+    ValueError
+        If the environment asks for a number of threads that is none.
+
+    Examples
+    --------
+    >>> import ganchroma as gch
+    >>> gch.show_runtime()
+    ganchroma          ...
+    isa                ...
+    openmp_libraries   ...
+    """
     for key, value in runtime_info().items():
         text = ", ".join(value) if isinstance(value, list) else str(value)
         print(f"{key:18s} {text or '-'}")

@@ -45,6 +45,16 @@ class ChromaSummary:
         Share of the values within 1 % of an end of the range or beyond it, before quantisation.
     minimum, maximum : float
         Of all finite values, in units of `value_range`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import ganchroma as gch
+    >>> rng = np.random.default_rng(0)
+    >>> print(gch.ChromaStats().update(rng.integers(0, 256, (8, 3, 32, 32), np.uint8)).summary())
+    8 images, 8,192 pixels, values 0 to 255 of 0 to 255
+    ...
+    gray pixels 0.0%, gray images 0.0%, at 0 0.4%, at 255 0.4%, near an end 2.5%
     """
 
     images: int

@@ -7,6 +7,7 @@ import ast
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -225,6 +226,11 @@ def test_public_names_exist_and_are_documented():
     for public in ganchroma.__all__:
         value = getattr(ganchroma, public)
         assert public.startswith("__") or value.__doc__, public
+        if isinstance(value, type | types.FunctionType):
+            assert ">>> " in value.__doc__, f"{public} has no example"
+            parts = {name: part for name, part in vars(value).items() if isinstance(part, property) and name[0] != "_"}
+            undocumented = [name for name, part in parts.items() if not part.__doc__]
+            assert undocumented == [], public
 
 
 # -- files --------------------------------------------------------------------------------------------------------

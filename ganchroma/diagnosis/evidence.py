@@ -48,6 +48,20 @@ class ModuleFacts:
         Smallest u.Wv / sigma of the spectrally normalised layers in evaluation mode: what is divided by, over the norm.
     spectral_layer : str
         Name of the layer that has it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is something else.
+
+    Examples
+    --------
+    >>> import ganchroma as gch
+    >>> G, z = gch.demo.Generator(rng=0), gch.init.normal((2, 100), rng=1)
+    >>> facts = gch.ModuleFacts("eval", untouched=True, rerun=lambda faults: G.features(z, training=True))
+    >>> found = gch.diagnose(layer=G.head, features=G.features(z, training=False), module=facts)
+    >>> found.remedies, found.after.display.healthy
+    (['flat_amplitude'], True)
     """
 
     batchnorm: str = "none"

@@ -52,6 +52,17 @@ class Diagnosis:
         Share of the image's variance that this layer explains; what is missing was made elsewhere.
     learning : Learning or None
         Signs of how the head learns, where they were asked for.
+
+    Examples
+    --------
+    >>> import ganchroma as gch
+    >>> weight = gch.init.normal((1, 8, 3, 3), rng=0).repeat(3, axis=0)
+    >>> found = gch.diagnose(layer=gch.OutputLayer(weight), features=gch.init.normal((2, 8, 16, 16), rng=1))
+    >>> found.headline, found.lost_at
+    ('Lost in the head: its three filters are alike, so R, G and B are too. Also: saturation.',
+     {'linear': 'found', 'activation': 'found'})
+    >>> found.remedies, found.after.display.healthy
+    (['identical_filters', 'saturation'], True)
     """
 
     answer: Answer
@@ -63,30 +74,37 @@ class Diagnosis:
 
     @property
     def causes(self) -> list[Finding]:
+        """What was found, most important first."""
         return self.answer.findings
 
     @property
     def notes(self) -> list[str]:
+        """Remarks that are no cause of gray."""
         return self.answer.notes
 
     @property
     def trace(self) -> Trace:
+        """Colour at every stage that could be measured."""
         return self.answer.trace
 
     @property
     def remedies(self) -> list[str]:
+        """Names of the smallest set of causes to put right so that the display is healthy."""
         return self.answer.remedies
 
     @property
     def alternatives(self) -> list[list[str]]:
+        """Other sets of that size that suffice as well."""
         return self.answer.alternatives
 
     @property
     def after(self) -> Trace | None:
+        """The trace with the remedies applied; None where nothing has to change or nothing suffices."""
         return self.answer.after
 
     @property
     def settle(self) -> list[str]:
+        """What further input would settle."""
         return self.answer.settle
 
     @property
