@@ -19,7 +19,7 @@ C_LAYERS = ["common.h", "kernels", "cpu", "core", "python"]
 # Python: a module may import its own row and the rows above it.
 PYTHON_LAYERS = [
     ["_core"],
-    ["_arrays", "_files", "_progress", "runtime"],
+    ["_arrays", "_figures", "_files", "_progress", "runtime"],
     [
         *("activation", "_geometry", "conv", "conv_backward", "layer"),
         *("_initialize", "_torch_stream", "rng", "_truncated", "_structured", "init", "spectral"),

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from io import BytesIO
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ganchroma._figures import new_figure
 from ganchroma.color import NATURAL
 from ganchroma.diagnosis.pictures import RAISED, Panels, montage, raised_label
 from ganchroma.diagnosis.words import number, together
@@ -112,31 +112,6 @@ class SheetRow:
                 f"std {number(before['std_levels'], 1)} levels   achromatic share {number(share, 3)}   "
                 f"chroma C*ab {number(before['chroma'], 1)}   badness {number(before['badness'])}"
             )
-
-
-def new_figure(width: float, height: float) -> "Figure":
-    """A figure that a notebook shows as a picture, and that belongs to no window.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is missing.
-    """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError('plotting needs matplotlib: pip install "ganchroma[report]"') from error
-
-    class NotebookFigure(Figure):
-        def _repr_png_(self) -> bytes:
-            buffer = BytesIO()
-            self.savefig(buffer, format="png")
-            return buffer.getvalue()
-
-    figure = NotebookFigure(figsize=(width, height), dpi=110, facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def _accent(diagnosis: "Diagnosis") -> str:
