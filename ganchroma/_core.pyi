@@ -38,6 +38,19 @@ def spectral_power(
     matrix: NDArray[Any], u: NDArray[Any], v: NDArray[Any], steps: int, u_first: int, eps: float, threads: int, /
 ) -> float: ...
 
+# frequency response
+def frequency_gram(filters: NDArray[Any], gram: NDArray[Any], threads: int, /) -> None: ...
+def frequency_values(
+    gram: NDArray[Any],
+    lines: NDArray[Any],
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    vectors: NDArray[Any] | None,
+    height: int,
+    threads: int,
+    /,
+) -> None: ...
+
 # convolutions
 Geometry = tuple[int, int, int, int, int, int, int, int, int, int, int, int]
 

@@ -10,6 +10,7 @@
 #include "common.h"
 #include "kernels/activation.h"
 #include "kernels/color.h"
+#include "kernels/frequency.h"
 #include "kernels/moments.h"
 #include "kernels/mt19937.h"
 #include "kernels/rng.h"
@@ -197,6 +198,45 @@ void gch_spectral_step(enum gch_real real, const void *matrix, ptrdiff_t rows, p
 /* u . W v, summed in double; `scratch` as above. */
 double gch_spectral_bilinear(enum gch_real real, const void *matrix, ptrdiff_t rows, ptrdiff_t columns,
                              const void *u, const void *v, double *scratch, int threads);
+
+/* -- frequency response ---------------------------------------------------------------------------------- */
+
+/* The Gram matrices of `rows` filters (rows, kernel, channels), double: gram[dy][dx + kernel[1] - 1][a][b], for dy from 0
+ * and dx from 1 - kernel[1], is the sum over taps t of filter a at t + (dy, dx) times filter b at t. Items are
+ * offsets: kernel[0] * (2 kernel[1] - 1) of them, in any order and division. */
+struct gch_frequency_filters {
+    ptrdiff_t rows, kernel[2], channels;
+    const double *filters;
+    double *gram;
+    int threads;
+};
+void gch_frequency_gram(const struct gch_frequency_filters *filters, ptrdiff_t first, ptrdiff_t last);
+
+/* Singular values of the transfer matrix (1 to GCH_FREQUENCY_ROWS filters by any number of channels) whose product
+ * with its adjoint at the frequency w is the sum over all offsets d of gram[d] exp(i w d). Frequencies are in turns,
+ * 2 pi to the turn: a line of them has one vertical frequency, and `columns` horizontal ones. */
+struct gch_frequency_call {
+    ptrdiff_t rows, reach[2]; /* kernel - 1 */
+    const double *gram;
+    ptrdiff_t lines, columns;
+    const double *line_turns;   /* (lines) */
+    const double *column_turns; /* (columns), or (lines, columns) where each line has its own */
+    int own_columns;
+    /* 0, or the lines of a real layer's whole grid: the first `lines` = height / 2 + 1 of it are computed, and column x
+     * of line y is written to column -x of line -y as well, its vector conjugated. */
+    ptrdiff_t height;
+    ptrdiff_t keep;  /* how many of the values are wanted, from the largest */
+    double *values;  /* (height or lines, columns, keep), descending */
+    double *vectors; /* (height or lines, columns, rows, 2): the left vector of the largest; or NULL */
+    int threads;
+};
+
+/* In steps: open, run every line once in any order and division, close. The arrays must outlive the plan. */
+struct gch_frequency_plan;
+enum gch_status gch_frequency_open(const struct gch_frequency_call *call, struct gch_frequency_plan **plan);
+void gch_frequency_run(struct gch_frequency_plan *plan, ptrdiff_t first, ptrdiff_t last);
+void gch_frequency_close(struct gch_frequency_plan *plan);
+
 /* -- images ---------------------------------------------------------------------------------------------- */
 
 enum gch_pixel { GCH_PIXEL_U8, GCH_PIXEL_F32, GCH_PIXEL_F64 };

@@ -9,6 +9,7 @@ extern PyMethodDef gch_py_activation_methods[];
 extern PyMethodDef gch_py_rng_methods[];
 extern PyMethodDef gch_py_rng_torch_methods[];
 extern PyMethodDef gch_py_spectral_methods[];
+extern PyMethodDef gch_py_frequency_methods[];
 extern PyMethodDef gch_py_conv_methods[];
 extern PyMethodDef gch_py_conv_backward_methods[];
 extern PyMethodDef gch_py_color_methods[];

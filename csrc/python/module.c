@@ -31,9 +31,9 @@ static int select_instruction_set(void)
 static int module_exec(PyObject *module)
 {
     PyMethodDef *const domains[] = {
-        gch_py_runtime_methods,       gch_py_activation_methods, gch_py_rng_methods,
-        gch_py_rng_torch_methods,     gch_py_spectral_methods,   gch_py_conv_methods,
-        gch_py_conv_backward_methods, gch_py_color_methods,      gch_py_stats_methods,
+        gch_py_runtime_methods,  gch_py_activation_methods, gch_py_rng_methods,  gch_py_rng_torch_methods,
+        gch_py_spectral_methods, gch_py_frequency_methods,  gch_py_conv_methods, gch_py_conv_backward_methods,
+        gch_py_color_methods,    gch_py_stats_methods,
     };
     if (PyArray_ImportNumPyAPI() < 0) return -1;
     gch_runtime_start();

@@ -129,6 +129,7 @@ GCH_INLINE f64_vec f64_round(f64_vec a)
 }
 GCH_INLINE f64_mask f64_less(f64_vec a, f64_vec b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
 GCH_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) { return _mm256_blendv_pd(b, a, m); }
+GCH_INLINE int f64_any(f64_mask m) { return _mm256_movemask_pd(m) != 0; }
 GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s)
 {
     const __m256d sign = _mm256_set1_pd(-0.0);

@@ -114,6 +114,7 @@ GCH_INLINE f64_vec f64_round(f64_vec a)
 }
 GCH_INLINE f64_mask f64_less(f64_vec a, f64_vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
 GCH_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) { return _mm512_mask_blend_pd(m, b, a); }
+GCH_INLINE int f64_any(f64_mask m) { return m != 0; }
 GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s)
 {
     const __m512d sign = _mm512_set1_pd(-0.0);

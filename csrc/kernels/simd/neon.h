@@ -116,6 +116,7 @@ GCH_INLINE f64_vec f64_abs(f64_vec a) { return vabsq_f64(a); }
 GCH_INLINE f64_vec f64_neg(f64_vec a) { return vnegq_f64(a); }
 GCH_INLINE f64_mask f64_less(f64_vec a, f64_vec b) { return vcltq_f64(a, b); }
 GCH_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) { return vbslq_f64(m, a, b); }
+GCH_INLINE int f64_any(f64_mask m) { return (vgetq_lane_u64(m, 0) | vgetq_lane_u64(m, 1)) != 0; }
 GCH_INLINE f64_vec f64_min(f64_vec a, f64_vec b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
 GCH_INLINE f64_vec f64_max(f64_vec a, f64_vec b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
 GCH_INLINE f64_vec f64_round(f64_vec a) { return vrndnq_f64(a); }

@@ -10,6 +10,7 @@
  *   p_fused(a, b, c)         a * b + c, rounded once everywhere: by the C library where no instruction does it
  *   p_add_product(s, a, b)   p_fma(a, b, s) in the register of s: the compiler neither copies nor reorders sums
  *   p_less p_select(m, a, b) a < b per lane (false for NaN); a where m, else b
+ *   f64_any(m)               whether a lane of the mask is true
  *   p_pow2(n)                2^n for an integral n within the normal exponents
  *   p_copysign(a, s)         magnitude of a, sign of s
  *   p_exponent p_mantissa    the e and m of x = m 2^e, 1 <= m < 2, for a positive normal x
@@ -117,6 +118,7 @@ GCH_INLINE f64_vec f64_max(f64_vec a, f64_vec b) { return a > b ? a : b; }
 GCH_INLINE f64_vec f64_round(f64_vec a) { return rint(a); }
 GCH_INLINE f64_mask f64_less(f64_vec a, f64_vec b) { return a < b; }
 GCH_INLINE f64_vec f64_select(f64_mask m, f64_vec a, f64_vec b) { return m ? a : b; }
+GCH_INLINE int f64_any(f64_mask m) { return m; }
 GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s) { return copysign(a, s); }
 GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c)
 {
