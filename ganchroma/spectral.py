@@ -1,8 +1,9 @@
-"""Spectral norms: the exact one, and the two that PyTorch runs.
+"""Spectral norms: of the reshaped weight, as PyTorch divides by it, and of the convolution itself.
 
-``sigma`` is the largest singular value of a weight reshaped to a matrix, the dimension `dim` first and all others
-flattened behind it. That is what "spectral normalisation" divides by (Miyato et al. 2018); it is not the operator norm
-of the convolution itself.
+`sigma` is the largest singular value of a weight reshaped to a matrix, the dimension `dim` first and all others
+flattened behind it. That is what "spectral normalisation" divides by (Miyato et al. 2018). `operator_norm` is the
+largest factor by which the convolution can lengthen an image, and `frequency_response` its gains at every spatial
+frequency: see docs/operator_norm.md.
 """
 
 from collections.abc import Mapping
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 
 from ganchroma import _core
 from ganchroma._arrays import as_array, check_flag, check_number, check_word, compute_dtype
+from ganchroma._operator_norm import OperatorNorm, operator_norm
+from ganchroma.frequency import FrequencyResponse, frequency_response
 from ganchroma.rng import RNGLike, as_stream
 from ganchroma.runtime import resolve_threads
 
-__all__ = ["SpectralNorm", "sigma"]
+__all__ = ["FrequencyResponse", "OperatorNorm", "SpectralNorm", "frequency_response", "operator_norm", "sigma"]
 
 Array = NDArray[Any]
 

@@ -401,3 +401,46 @@ def power_step(matrix, u, v, u_first, eps):
             v = matrix.T @ u
             v = v / max(np.linalg.norm(v), eps)
     return u, v
+
+
+# -- frequency response and operator norm -----------------------------------------------------------------------
+
+
+def wrapped(weight, size):
+    """Kernels (..., kh, kw) on a circle of `size`: what reaches beyond it comes around."""
+    weight = np.asarray(weight, np.float64)
+    image = np.zeros((*weight.shape[:2], *size))
+    for y in range(weight.shape[2]):
+        for x in range(weight.shape[3]):
+            image[:, :, y % size[0], x % size[1]] += weight[:, :, y, x]
+    return image
+
+
+def circular_gains(weight, size, transposed=False, stride=(1, 1)):
+    """Singular values (H, W, n) by FFT and SVD on the finer grid: the waves that alias to one coarse wave together.
+
+    H and W are of the coarser image. A convolution with a stride is the adjoint of the transposed one with its weight.
+    """
+    if not transposed:
+        size = (size[0] // stride[0], size[1] // stride[1])
+    fine = np.fft.fft2(wrapped(weight, (size[0] * stride[0], size[1] * stride[1])))
+    waves = fine.reshape(*fine.shape[:2], stride[0], size[0], stride[1], size[1])
+    coarse, finer = fine.shape[:2]
+    matrices = waves.transpose(3, 5, 2, 4, 1, 0).reshape(*size, stride[0] * stride[1] * finer, coarse)
+    return np.linalg.svd(matrices, compute_uv=False) / np.sqrt(stride[0] * stride[1])
+
+
+def circular_matrix(weight, size, transposed=False, stride=(1, 1)):
+    """The layer on a circle as a matrix from (C, H, W) to (O, H', W'); `size` is of its input."""
+    if transposed:
+        return circular_matrix(weight, (size[0] * stride[0], size[1] * stride[1]), stride=stride).T
+    kernels = wrapped(weight, size)
+    taps = [(np.arange(n)[None] - np.arange(0, n, s)[:, None]) % n for n, s in zip(size, stride, strict=True)]
+    blocks = kernels[:, :, taps[0][:, None, :, None], taps[1][None, :, None, :]]  # (O, C, out y, out x, in y, in x)
+    return blocks.transpose(0, 2, 3, 1, 4, 5).reshape(len(kernels) * taps[0].shape[0] * taps[1].shape[0], -1)
+
+
+def layer_matrix(layer, channels, size):
+    """A layer, a function of (N, C, H, W), as a matrix: what it makes of every unit vector."""
+    images = np.eye(channels * size[0] * size[1]).reshape(-1, channels, *size)
+    return layer(images).reshape(len(images), -1).T

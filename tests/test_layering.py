@@ -22,7 +22,8 @@ PYTHON_LAYERS = [
     ["_arrays", "_figures", "_files", "_progress", "runtime"],
     [
         *("activation", "_geometry", "conv", "conv_backward", "layer"),
-        *("_initialize", "_torch_stream", "rng", "_truncated", "_structured", "init", "spectral"),
+        *("_initialize", "_torch_stream", "rng", "_truncated", "_structured", "init"),
+        *("_gains", "_operator_norm", "_response_plot", "frequency", "spectral"),
         *("_images", "moments", "color", "_sums", "summary", "stats", "stages"),
     ],
     ["_patches", "feature_moments", "_gauss", "prediction", "calibration"],

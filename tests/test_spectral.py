@@ -275,4 +275,5 @@ def test_binding_with_empty_matrices():
 
 
 def test_public_names():
-    assert gch.spectral.__all__ == ["SpectralNorm", "sigma"]
+    assert {"SpectralNorm", "frequency_response", "operator_norm", "sigma"} <= set(gch.spectral.__all__)
+    assert all(getattr(gch.spectral, name).__doc__ for name in gch.spectral.__all__)
