@@ -156,6 +156,7 @@ class FeatureMoments:
 
     @property
     def pixels(self) -> float:
+        """Output pixels of all images."""
         return sum(part.pixels for part in self.sums)
 
     @property

@@ -15,10 +15,11 @@ from torch._compile import _disable_dynamo
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
 from ganchroma._arrays import FLOATS, as_array
+from ganchroma._figures import new_figure
 from ganchroma._images import check_value_range
 from ganchroma.color import NATURAL
 from ganchroma.diagnosis import thresholds as limits
-from ganchroma.diagnosis.plots import FOUND, MUTED, POSSIBLE, SOUND, new_figure
+from ganchroma.diagnosis.plots import FOUND, MUTED, POSSIBLE, SOUND
 from ganchroma.diagnosis.words import ANSWERS, number
 from ganchroma.moments import json_number
 from ganchroma.stats import ChromaStats
