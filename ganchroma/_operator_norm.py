@@ -162,7 +162,7 @@ def operator_norm(
     >>> round(gch.spectral.sigma(blur), 4), round(operator_norm(blur), 4)
     (0.3333, 1.0)
     >>> round(operator_norm(blur, size=8), 4)  # zeros beyond the border
-    0.9193
+    0.9212
     """
     layer = make_layer(weight, transposed, stride)
     if not isinstance(padding_mode, str):
