@@ -9,6 +9,8 @@ import io
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +26,7 @@ from ganchroma.moments import ColorMoments
 
 Array = NDArray[Any]
 SEEDS, KNOWN, CALIBRATED, OTHERS, BATCH = 5, 64, 256, 2000, 64
+LATENT = 64
 FOLDER = Path(__file__).parent
 
 
@@ -43,22 +46,15 @@ def conv(given: int, made: int, size: int = 3) -> nn.Conv2d:
 
 
 class Residual(nn.Module):
-    """x + f(x), with the norms of a CycleGAN; or doubled in size, with those of a BigGAN."""
+    """x + f(x), as in a CycleGAN's middle."""
 
-    def __init__(self, channels: int, norm: type[nn.Module], grow: bool) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norms, self.convs = (
-            nn.ModuleList([norm(channels), norm(channels)]),
-            nn.ModuleList([conv(channels, channels) for _ in range(2)]),
-        )
-        self.grow = grow
+        norm = partial(nn.InstanceNorm2d, channels)
+        self.path = nn.Sequential(conv(channels, channels), norm(), nn.ReLU(), conv(channels, channels), norm())
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.norms[0](x))
-        if self.grow:
-            x, y = (functional.interpolate(part, scale_factor=2) for part in (x, y))
-        y = self.convs[1](functional.relu(self.norms[1](self.convs[0](y))))
-        return x + y
+        return x + self.path(x)
 
 
 def resnet(channels: int) -> nn.Module:
@@ -66,20 +62,39 @@ def resnet(channels: int) -> nn.Module:
         nn.Conv2d(3, channels, 7, padding=3, padding_mode="reflect"),
         nn.InstanceNorm2d(channels),
         nn.ReLU(),
-        *[Residual(channels, nn.InstanceNorm2d, False) for _ in range(3)],
+        *[Residual(channels) for _ in range(3)],
         nn.InstanceNorm2d(channels),
         nn.ReLU(),
     )
 
 
-def biggan(channels: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(64, 16 * channels),
-        nn.Unflatten(1, (channels, 4, 4)),
-        *[Residual(channels, nn.BatchNorm2d, True) for _ in range(3)],
-        nn.BatchNorm2d(channels),
+class Growing(nn.Module):
+    """Shortcut + f(x) at twice the size, as in a BigGAN."""
+
+    def __init__(self, given: int, made: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.BatchNorm2d(given), nn.BatchNorm2d(made)
+        self.convs = nn.ModuleList([conv(given, made), conv(made, made), conv(given, made, 1)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.interpolate(functional.relu(self.first(x)), scale_factor=2)
+        y = self.convs[1](functional.relu(self.second(self.convs[0](y))))
+        return y + self.convs[2](functional.interpolate(x, scale_factor=2))
+
+
+def biggan(*channels: int) -> nn.Module:
+    """From 4 x 4 up, twice the size and fewer channels a block; orthogonal weights."""
+    net = nn.Sequential(
+        nn.Linear(LATENT, 16 * channels[0]),
+        nn.Unflatten(1, (channels[0], 4, 4)),
+        *[Growing(given, made) for given, made in pairwise(channels)],
+        nn.BatchNorm2d(channels[-1]),
         nn.ReLU(),
     )
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.orthogonal_(module.weight)
+    return net
 
 
 class StyleGAN(nn.Module):
@@ -87,13 +102,15 @@ class StyleGAN(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.mapping = nn.Sequential(*[part for _ in range(4) for part in (nn.Linear(64, 64), nn.LeakyReLU(0.2))])
-        self.styles = nn.ModuleList([nn.Linear(64, channels) for _ in range(5)])
+        self.mapping = nn.Sequential(
+            *[part for _ in range(4) for part in (nn.Linear(LATENT, LATENT), nn.LeakyReLU(0.2))]
+        )
+        self.styles = nn.ModuleList([nn.Linear(LATENT, channels) for _ in range(5)])
         self.start = nn.Parameter(torch.randn(1, channels, 4, 4))
         self.weights = nn.ParameterList([torch.randn(channels, channels, 3, 3) for _ in range(4)])
 
     def forward(self, z: Tensor) -> Tensor:
-        w = self.mapping(functional.normalize(z) * 8)
+        w = self.mapping(functional.normalize(z) * LATENT**0.5)
         x = self.start.expand(len(z), -1, -1, -1)
         for place, (weight, style) in enumerate(zip(self.weights, self.styles, strict=False)):
             if place:
@@ -106,7 +123,6 @@ class StyleGAN(nn.Module):
         return x * (1 + self.styles[-1](w))[:, :, None, None]
 
 
-@torch.no_grad()
 def batch_of(net: nn.Module, shape: tuple[int, ...]) -> Callable[[int], Array]:
     def features(number: int) -> Array:
         torch.manual_seed(10_000 + number)
@@ -133,13 +149,13 @@ def subjects(seed: int) -> Iterator[Subject]:
     weight = gch.init.normal((3, 48, 7, 7), std=0.02, rng=seed)
     head = gch.OutputLayer(weight, np.zeros(3, np.float32), padding=3, padding_mode="reflect")
     yield Subject("ResNet, 7x7 reflect", head, batch_of(net, (3, 32, 32)))
-    net = biggan(64)
-    weight = gch.init.xavier_uniform((3, 64, 3, 3), rng=seed)
-    yield Subject("BigGAN-like, 3x3", gch.OutputLayer(weight, np.zeros(3, np.float32), padding=1), batch_of(net, (64,)))
+    net = biggan(256, 128, 64, 32)
+    head = gch.OutputLayer(gch.init.orthogonal((3, 32, 3, 3), rng=seed), np.zeros(3, np.float32), padding=1)
+    yield Subject("BigGAN-like, 3x3", head, batch_of(net, (LATENT,)))
     net = StyleGAN(64)
     weight = gch.init.normal((3, 64, 1, 1), rng=seed)
     head = gch.OutputLayer(weight, np.zeros(3, np.float32), activation="linear", output_scale=0.125)
-    yield Subject("StyleGAN-like, 1x1 linear", head, batch_of(net, (64,)))
+    yield Subject("StyleGAN-like, 1x1 linear", head, batch_of(net, (LATENT,)))
 
 
 # -- what is compared -----------------------------------------------------------------------------------------------
@@ -185,7 +201,7 @@ def many() -> str:
     moments = gch.FeatureMoments.from_features(features, G.head)
     shape, laws = (
         G.head.weight.shape,
-        ("normal", "uniform", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"),
+        ("normal", "trunc_normal", "xavier_uniform", "xavier_normal", "kaiming_uniform", "kaiming_normal"),
     )
     weights = np.concatenate(
         [np.stack([getattr(gch.init, law)(shape, rng=seed) for seed in range(1000)]) for law in laws]

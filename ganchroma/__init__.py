@@ -14,6 +14,7 @@ from ganchroma.stats import ChromaStats, ChromaSummary, ColorMoments
 
 if TYPE_CHECKING:
     from ganchroma import demo as demo
+    from ganchroma import prediction as prediction
     from ganchroma import torch as torch
     from ganchroma.calibration import calibrate as calibrate
     from ganchroma.diagnosis import Diagnosis as Diagnosis
@@ -48,6 +49,7 @@ __all__ = [
     "init",
     "predict",
     "predict_many",
+    "prediction",
     "rng",
     "show_runtime",
     "spectral",
@@ -63,6 +65,7 @@ _ON_FIRST_USE = {
     "calibrate": ("ganchroma.calibration", "calibrate"),
     "diagnose": ("ganchroma.diagnosis", "diagnose"),
     "predict": ("ganchroma.prediction", "predict"),
+    "prediction": ("ganchroma.prediction", None),
     "predict_many": ("ganchroma.prediction", "predict_many"),
     "torch": ("ganchroma.torch", None),  # not in __all__: a star import must not ask for an extra
 }
