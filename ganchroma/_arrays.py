@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOATS = ("float16", "float32", "float64")
+_MOST = sys.float_info.max
 
 
 def as_array(
@@ -169,13 +170,15 @@ def check_number(value: Any, name: str, *, low: float = -math.inf, infinite: boo
     ValueError
         If it is NaN, infinite (unless `infinite`), beyond float64, or below `low`.
     """
+    if type(value) is float and low <= value and -_MOST <= value <= _MOST:
+        return value  # what nearly every call gives
     if isinstance(value, str | bytes | bool | np.bool_ | complex) or _kind(value) == "c":
         raise TypeError(f"{name} must be a number, got {value!r}")
     try:
         number = float(value)
     except OverflowError:
-        raise ValueError(f"{name} is beyond the largest float64, {sys.float_info.max:.4g}") from None
-    except (TypeError, ValueError):
+        raise ValueError(f"{name} is beyond the largest float64, {_MOST:.4g}") from None
+    except (TypeError, ValueError, RuntimeError):  # the last from tensors without a value
         raise TypeError(f"{name} must be a number, got {value!r}") from None
     if math.isnan(number) or (math.isinf(number) and not infinite):
         raise ValueError(f"{name} must be {'a number' if infinite else 'finite'}, got {value!r}")

@@ -1,5 +1,6 @@
 """PyTorch's CPU random stream, without PyTorch; public as `ganchroma.TorchGenerator`."""
 
+import sys
 import threading
 from typing import Any, ClassVar
 
@@ -8,13 +9,15 @@ from numpy.typing import NDArray
 
 from ganchroma import _core
 from ganchroma._arrays import as_array, check_number, check_word
-from ganchroma.runtime import resolve_threads
+from ganchroma.runtime import check_threads, resolve_threads
 
 Array = NDArray[Any]
 
 _CAPABILITIES = ("default", "avx2")  # in the order of the core's enum
 _BLOCK = 16  # elements that PyTorch makes normal together
 _WORDS = 624
+_MOST = sys.float_info.max
+_SERIAL = 4096  # normal numbers that are not worth a second thread
 
 # What the bytes of torch.Generator.get_state() mean, as far as they do.
 _STATE = np.dtype(
@@ -147,11 +150,13 @@ class TorchGenerator:
 
     def uniform(self, out: Array, low: float, high: float, *, threads: int | None = None) -> None:
         """Fill a C-contiguous float16, float32 or float64 array as ``Tensor.uniform_(low, high)`` does."""
-        low, high = check_number(low, "low"), check_number(high, "high")
-        if low > high:
-            raise ValueError(f"low must not exceed high, got {low!r} and {high!r}")
-        resolve_threads(threads)  # one thread draws; a wrong number is an error nevertheless
-        if _is_half(out):
+        if not (type(low) is type(high) is float and -_MOST <= low <= high <= _MOST):  # what nearly every call gives
+            low, high = check_number(low, "low"), check_number(high, "high")
+            if low > high:
+                raise ValueError(f"low must not exceed high, got {low!r} and {high!r}")
+        if threads is not None:
+            check_threads(threads)  # one thread draws; a wrong number is an error nevertheless
+        if (type(out) is not np.ndarray or out.dtype.char == "e") and _is_half(out):
             work = np.empty(out.shape, np.float32)
             self.uniform(work, low, high)
             out[...] = work
@@ -162,11 +167,12 @@ class TorchGenerator:
 
     def normal(self, out: Array, mean: float, std: float, *, threads: int | None = None) -> None:
         """Fill a C-contiguous float16, float32 or float64 array as ``Tensor.normal_(mean, std)`` does."""
-        mean, std = check_number(mean, "mean"), check_number(std, "std", low=0.0)
-        if _is_half(out):
+        if not (type(mean) is type(std) is float and -_MOST <= mean <= _MOST and 0.0 <= std <= _MOST):
+            mean, std = check_number(mean, "mean"), check_number(std, "std", low=0.0)
+        if (type(out) is not np.ndarray or out.dtype.char == "e") and _is_half(out):
             self._normal_half(out.reshape(-1), mean, std, threads)
             return
-        count = resolve_threads(threads)
+        count = 1 if threads is None and out.size < _SERIAL else resolve_threads(threads)
         with self._lock:
             _core.rng_torch_normal(self._state, self._capability, mean, std, out, count)
 
@@ -210,7 +216,7 @@ class TorchGenerator:
 
 
 def _is_half(out: Any) -> bool:
-    if not isinstance(out, np.ndarray) or out.dtype != np.float16:
+    if not isinstance(out, np.ndarray) or out.dtype.char != "e":
         return False
     if not (out.flags.c_contiguous and out.flags.writeable):
         raise ValueError("out must be C-contiguous and writable")

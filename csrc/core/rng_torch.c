@@ -25,6 +25,7 @@ struct engine {
     uint32_t words[GCH_MT19937_WORDS];
     uint32_t tempered[GCH_MT19937_WORDS + GCH_MT19937_ROOM];
     ptrdiff_t next, unused;
+    int whole; /* 0: only the words that one draw needs were read, and none was renewed */
 };
 
 void gch_torch_seed(struct gch_torch_state *state, uint64_t seed)
@@ -40,24 +41,29 @@ void gch_torch_seed(struct gch_torch_state *state, uint64_t seed)
     }
 }
 
-static enum gch_status load_engine(struct engine *engine, const struct gch_torch_state *state)
+/* Ready to draw `most` words. Where they are at hand the other hundreds stay unread: small draws are frequent. */
+static enum gch_status load_engine(struct engine *engine, const struct gch_torch_state *state, ptrdiff_t most)
 {
     const uint64_t words = GCH_MT19937_WORDS;
     if (state->seeded != 1 || state->left < 1 || state->next > words) return GCH_BAD_VALUE;
     if ((uint64_t)state->left > words || state->next + (uint64_t)state->left > words + 1)
         return GCH_BAD_VALUE;
-    for (int i = 0; i < GCH_MT19937_WORDS; ++i)
-        engine->words[i] = (uint32_t)state->words[i];
-    memset(engine->tempered + GCH_MT19937_WORDS, 0, GCH_MT19937_ROOM * sizeof *engine->tempered);
-    gch_isa()->mt19937.temper(engine->words, engine->tempered);
     engine->next = (ptrdiff_t)state->next;
     engine->unused = state->left - 1;
+    engine->whole = most > engine->unused;
+    const ptrdiff_t room = GCH_MT19937_ROOM;
+    const ptrdiff_t first = engine->whole ? 0 : engine->next / room * room,
+                    last = engine->whole ? GCH_MT19937_WORDS : (engine->next + most + room - 1) / room * room;
+    for (ptrdiff_t i = first; i < last; ++i)
+        engine->words[i] = (uint32_t)state->words[i];
+    memset(engine->tempered + last, 0, GCH_MT19937_ROOM * sizeof *engine->tempered);
+    gch_isa()->mt19937.temper(engine->words, engine->tempered, first, last);
     return GCH_OK;
 }
 
 static void store_engine(const struct engine *engine, struct gch_torch_state *state)
 {
-    for (int i = 0; i < GCH_MT19937_WORDS; ++i)
+    for (int i = 0; engine->whole && i < GCH_MT19937_WORDS; ++i)
         state->words[i] = engine->words[i];
     state->next = (uint64_t)engine->next;
     state->left = (int32_t)(engine->unused + 1);
@@ -67,7 +73,7 @@ static void renew(struct engine *engine)
 {
     const struct gch_isa *isa = gch_isa();
     isa->mt19937.twist(engine->words);
-    isa->mt19937.temper(engine->words, engine->tempered);
+    isa->mt19937.temper(engine->words, engine->tempered, 0, GCH_MT19937_WORDS);
     engine->next = 0;
     engine->unused = GCH_MT19937_WORDS;
 }
@@ -83,6 +89,13 @@ static uint64_t draw64(struct engine *engine)
 {
     const uint64_t high = draw32(engine);
     return high << 32 | draw32(engine);
+}
+
+/* Words of that many elements, or as many as are more than any state holds. */
+static ptrdiff_t most_words(enum gch_real real, ptrdiff_t count)
+{
+    const ptrdiff_t some = count < GCH_MT19937_WORDS ? count : GCH_MT19937_WORDS;
+    return real == GCH_F32 ? some : 2 * some;
 }
 
 static void draw_uniform(struct engine *engine, enum gch_real real, enum gch_torch_capability capability,
@@ -115,7 +128,7 @@ enum gch_status gch_torch_uniform(enum gch_real real, enum gch_torch_capability 
                                   double high)
 {
     struct engine engine;
-    if (count < 0 || load_engine(&engine, state) != GCH_OK) return GCH_BAD_VALUE;
+    if (count < 0 || load_engine(&engine, state, most_words(real, count)) != GCH_OK) return GCH_BAD_VALUE;
     draw_uniform(&engine, real, capability, out, count, low, high);
     store_engine(&engine, state);
     return GCH_OK;
@@ -176,7 +189,10 @@ enum gch_status gch_torch_normal(enum gch_real real, enum gch_torch_capability c
                                  double std, int threads)
 {
     struct engine engine;
-    if (count < 0 || load_engine(&engine, state) != GCH_OK) return GCH_BAD_VALUE;
+    if (count < 0) return GCH_BAD_VALUE;
+    const ptrdiff_t most_of_few = 4 * count; /* two numbers in double a pair, and it may be an odd one */
+    const ptrdiff_t words = count < SMALL ? most_of_few : most_words(real, count) + most_words(real, 2 * SMALL);
+    if (load_engine(&engine, state, words) != GCH_OK) return GCH_BAD_VALUE;
     if (count < SMALL) {
         draw_few_normals(&engine, real, capability, state, out, count, mean, std);
         store_engine(&engine, state);
@@ -206,7 +222,7 @@ enum gch_status gch_torch_shuffle(struct gch_torch_state *state, int64_t *order,
                                   ptrdiff_t first, ptrdiff_t last)
 {
     struct engine engine;
-    if (first < 0 || last > count || load_engine(&engine, state) != GCH_OK) return GCH_BAD_VALUE;
+    if (first < 0 || last > count || load_engine(&engine, state, PTRDIFF_MAX) != GCH_OK) return GCH_BAD_VALUE;
     const int wide = count >= MOST_BY_32_BITS;
     if (first == 0 && !wide)
         for (ptrdiff_t i = 0; i < count; ++i)

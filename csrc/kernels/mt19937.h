@@ -23,8 +23,8 @@ enum gch_torch_capability { GCH_TORCH_DEFAULT, GCH_TORCH_AVX2 };
 struct gch_mt19937_kernels {
     /* words[624] = the generation of state words that follows it. */
     void (*twist)(uint32_t *words);
-    /* tempered[624] = the numbers that the state words stand for. */
-    void (*temper)(const uint32_t *words, uint32_t *tempered);
+    /* tempered[i] = the number that state word i stands for, first <= i < last, multiples of GCH_MT19937_ROOM. */
+    void (*temper)(const uint32_t *words, uint32_t *tempered, ptrdiff_t first, ptrdiff_t last);
 };
 
 struct gch_torch_kernels {

@@ -23,9 +23,9 @@ static void mt19937_twist(uint32_t *words)
     memcpy(words, sequence + N, N * sizeof *words);
 }
 
-static void mt19937_temper(const uint32_t *words, uint32_t *tempered)
+static void mt19937_temper(const uint32_t *words, uint32_t *tempered, ptrdiff_t first, ptrdiff_t last)
 {
-    for (int i = 0; i < GCH_MT19937_WORDS; i += F32_LANES) {
+    for (ptrdiff_t i = first; i < last; i += F32_LANES) {
         u32_vec y = u32_load(words + i);
         y = u32_xor(y, u32_shift_right(y, 11));
         y = u32_xor(y, u32_and(u32_shift_left(y, 7), u32_set1(0x9d2c5680u)));

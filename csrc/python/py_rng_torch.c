@@ -5,7 +5,7 @@
 struct job {
     enum gch_real real;
     enum gch_torch_capability capability;
-    struct gch_torch_state state;
+    struct gch_torch_state *state;
     void *out;
     ptrdiff_t count, item;
     double a, b;
@@ -26,7 +26,7 @@ static enum gch_status run_uniform(void *context, ptrdiff_t first, ptrdiff_t las
     struct job *job = context;
     void *out;
     ptrdiff_t count = begin(job, first, last, &out);
-    return gch_torch_uniform(job->real, job->capability, &job->state, out, count, job->a, job->b);
+    return gch_torch_uniform(job->real, job->capability, job->state, out, count, job->a, job->b);
 }
 
 static enum gch_status run_normal(void *context, ptrdiff_t first, ptrdiff_t last)
@@ -34,14 +34,14 @@ static enum gch_status run_normal(void *context, ptrdiff_t first, ptrdiff_t last
     struct job *job = context;
     void *out;
     ptrdiff_t count = begin(job, first, last, &out);
-    return gch_torch_normal(job->real, job->capability, &job->state, out, count, job->a, job->b,
+    return gch_torch_normal(job->real, job->capability, job->state, out, count, job->a, job->b,
                             job->threads);
 }
 
 static enum gch_status run_shuffle(void *context, ptrdiff_t first, ptrdiff_t last)
 {
     struct job *job = context;
-    return gch_torch_shuffle(&job->state, job->out, job->count, first, last);
+    return gch_torch_shuffle(job->state, job->out, job->count, first, last);
 }
 
 /* The state array that Python owns; a new reference. */
@@ -52,16 +52,20 @@ static PyArrayObject *state_array(PyObject *object)
     return array;
 }
 
-/* Runs on a copy of the state, which moves on even if the call is interrupted. Takes over both references. */
+/* Runs on the state where it lies, or where that is no place for it on a copy; it moves on even if the call is
+ * interrupted. Takes over both references. */
 static PyObject *draw(struct job *job, PyArrayObject *state, PyArrayObject *out, gch_py_items items,
                       ptrdiff_t count, double work)
 {
+    struct gch_torch_state copy, *own = PyArray_DATA(state);
+    const int aligned = (uintptr_t)own % _Alignof(struct gch_torch_state) == 0;
+    if (!aligned) memcpy(&copy, own, sizeof copy);
     job->out = PyArray_DATA(out);
-    memcpy(&job->state, PyArray_DATA(state), sizeof job->state);
+    job->state = aligned ? own : &copy;
     job->threads = gch_runtime_enter(job->threads, work);
     PyObject *result = gch_py_run(items, job, count, work);
     gch_runtime_leave();
-    memcpy(PyArray_DATA(state), &job->state, sizeof job->state);
+    if (!aligned) memcpy(own, &copy, sizeof copy);
     Py_DECREF((PyObject *)state);
     Py_DECREF((PyObject *)out);
     return result;

@@ -118,8 +118,9 @@ static double seconds(void)
 
 PyObject *gch_py_run(gch_py_items items, void *context, ptrdiff_t count, double work)
 {
-    const double first_slice_work = 5e8, slice_seconds = 0.05;
+    const double first_slice_work = 5e8, slice_seconds = 0.05, not_worth_a_switch = 1e4;
     ptrdiff_t done = 0, slice = count;
+    if (work < not_worth_a_switch) return gch_py_status(items(context, 0, count)); /* some microseconds */
     if (work > first_slice_work) slice = (ptrdiff_t)((double)count * (first_slice_work / work));
     enum gch_status status = GCH_OK;
     while (done < count && status == GCH_OK) {

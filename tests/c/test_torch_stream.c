@@ -36,7 +36,7 @@ static void check_twister(void)
         memcpy(naive, start, sizeof start);
         for (int generation = 0; generation < 5; ++generation) {
             isa->mt19937.twist(words);
-            isa->mt19937.temper(words, tempered);
+            isa->mt19937.temper(words, tempered, 0, N);
             naive_twist(naive);
             for (int i = 0; i < N; ++i)
                 CHECK(words[i] == naive[i] && tempered[i] == naive_temper(naive[i]), "word %d of %d", i,
