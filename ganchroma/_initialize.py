@@ -11,10 +11,13 @@ from ganchroma._arrays import FLOATS, check_out, compute_dtype
 Array = NDArray[Any]
 Shape = int | Sequence[int]
 Fill = Callable[[Array], None]
+_FLOAT32 = np.dtype(np.float32)
 
 
 def check_shape(shape: Any) -> tuple[int, ...]:
     """`shape` as a tuple of sizes, or an error that names it."""
+    if type(shape) is tuple and set(map(type, shape)) == {int} and min(shape) >= 0:
+        return shape  # what nearly every call gives
     sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
     if any(isinstance(size, bool) or not isinstance(size, int | np.integer) for size in sizes):
         raise TypeError(f"shape must be an int or a sequence of ints, got {shape!r}")
@@ -25,6 +28,8 @@ def check_shape(shape: Any) -> tuple[int, ...]:
 
 def check_dtype(dtype: Any) -> np.dtype[Any]:
     """`dtype` as one of the floating-point types, or an error that lists them."""
+    if dtype is np.float32:
+        return _FLOAT32
     found: np.dtype[Any] | None
     try:
         found = np.dtype(dtype)

@@ -51,6 +51,7 @@ __all__ = [
     "zeros",
 ]
 
+_LARGEST_DOUBLE, _LARGEST_SINGLE = (float(np.finfo(kind).max) for kind in (np.float64, np.float32))
 _GAINS = {"tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75} | dict.fromkeys(
     ["linear", "sigmoid", *(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))], 1.0
 )
@@ -116,9 +117,7 @@ def _xavier_std(shape: tuple[int, ...], gain: float) -> float:
 
 
 def _uniform(result: Array, a: float, b: float, rng: RNGLike, threads: int | None) -> Array:
-    with np.errstate(over="ignore"):
-        span = np.subtract(b, a, dtype=np.float64 if result.dtype == np.float64 else np.float32)
-    if not np.isfinite(span):
+    if not b - a <= (_LARGEST_DOUBLE if result.dtype.itemsize == 8 else _LARGEST_SINGLE):
         raise ValueError(f"a and b are too far apart for {result.dtype}: {a} and {b}")
     stream = as_stream(rng)
     return filled(result, lambda work: stream.uniform(work, a, b, threads=threads), stream.fills_float16)
