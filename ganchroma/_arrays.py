@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 FLOATS = ("float16", "float32", "float64")
 _MOST = sys.float_info.max
+_MOST_ITEMS = 100  # of a list are looked through for what is wrong
 
 
 def as_array(
@@ -73,7 +74,7 @@ def _read(value: Any, name: str) -> NDArray[Any]:
             return np.from_dlpack(value)
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
-        raise TypeError(f"{name} can't be read as an array: {_tensor_hint(value, name) or error}") from error
+        raise TypeError(f"{name} can't be read as an array: {tensor_hint(value, name) or error}") from error
 
 
 def _described(value: Any) -> str:
@@ -89,8 +90,11 @@ def _described(value: Any) -> str:
     return "None" if value is None else f"an object of type {type(value).__name__}"
 
 
-def _tensor_hint(value: Any, name: str) -> str:
-    """The call that makes a tensor readable, or nothing if `value` is not one we know."""
+def tensor_hint(value: Any, name: str) -> str:
+    """The call that makes a tensor, or the first such of a list, readable; nothing if `value` is not one we know."""
+    if isinstance(value, list | tuple):
+        hints = (tensor_hint(item, f"{name}[{place}]") for place, item in enumerate(value[:_MOST_ITEMS]))
+        return next(filter(None, hints), "")
     device = getattr(getattr(value, "device", None), "type", "cpu")
     layout = str(getattr(value, "layout", ""))
     dtype = str(getattr(value, "dtype", ""))
@@ -104,6 +108,8 @@ def _tensor_hint(value: Any, name: str) -> str:
         return f"its rows differ in length; pass {name}.to_padded_tensor(0.0)"
     if getattr(value, "requires_grad", False):
         return f"it requires grad; pass {name}.detach()"
+    if "complex32" in dtype:
+        return f"NumPy has no complex32; pass {name}.real or {name}.abs()"
     if "bfloat16" in dtype or "float8" in dtype:
         return f"NumPy has no {dtype.removeprefix('torch.')}; pass {name}.float()"
     if getattr(value, "is_quantized", False):
@@ -112,6 +118,8 @@ def _tensor_hint(value: Any, name: str) -> str:
         return f"its conjugate bit is set; pass {name}.resolve_conj()"
     if callable(getattr(value, "is_neg", None)) and value.is_neg():
         return f"its negative bit is set; pass {name}.resolve_neg()"
+    if callable(getattr(value, "_is_zerotensor", None)) and value._is_zerotensor():
+        return f"it holds no memory for its zeros; pass {name}.clone()"
     return ""
 
 

@@ -14,6 +14,8 @@ from ganchroma.runtime import check_threads, resolve_threads
 Array = NDArray[Any]
 
 _CAPABILITIES = ("default", "avx2")  # in the order of the core's enum
+# PyTorch's own words for them; its AVX-512 kernels make the bits of AVX2's.
+_SPELLINGS = {"avx2": "avx2", "default": "default", "AVX2": "avx2", "AVX512": "avx2", "DEFAULT": "default"}
 _BLOCK = 16  # elements that PyTorch makes normal together
 _WORDS = 624
 _MOST = sys.float_info.max
@@ -53,8 +55,8 @@ class TorchGenerator:
     seed : int
         -2**63 to 2**64 - 1; of which PyTorch uses the low 32 bits.
     capability : "avx2" or "default"
-        "avx2" on any x86-64 of the last ten years (AVX-512 gives the same bits): where
-        ``torch.backends.cpu.get_cpu_capability()`` says so. "default" is the baseline, which takes logarithm, sine and
+        Or what ``torch.backends.cpu.get_cpu_capability()`` answers. "avx2" on any x86-64 of the last ten years (AVX-512
+        gives the same bits). "default" is the baseline, which takes logarithm, sine and
         cosine from the C library, as normal float64 does under both.
 
     Raises
@@ -78,7 +80,7 @@ class TorchGenerator:
     fills_float16: ClassVar[bool] = True
 
     def __init__(self, seed: int, capability: str = "avx2") -> None:
-        self._capability = _CAPABILITIES.index(check_word(capability, "capability", _CAPABILITIES))
+        self._capability = _CAPABILITIES.index(_SPELLINGS[check_word(capability, "capability", tuple(_SPELLINGS))])
         self._lock = threading.Lock()
         self._state = np.zeros(_STATE.itemsize, np.uint8)
         self.manual_seed(seed)

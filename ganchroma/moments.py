@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganchroma._arrays import tensor_hint
 from ganchroma._images import check_value_range
 
 GRAY_AXIS = np.full(3, 1 / math.sqrt(3))
@@ -294,7 +295,8 @@ def _as_floats(value: Any, name: str) -> NDArray[np.float64]:
     except OverflowError:
         raise ValueError(f"{name} is beyond the largest float64, {sys.float_info.max:.4g}") from None
     except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{name} can't be read as real numbers: {error}") from None
+        hint = tensor_hint(value, name)
+        raise TypeError(f"{name} can't be read as real numbers: {hint or error}") from None
 
 
 def _check_floats(value: Any, name: str, shape: tuple[int, ...], count: int) -> NDArray[np.float64]:

@@ -235,7 +235,9 @@ class SpectralNorm:
         return {key: value.copy() for key, value in zip(self._key_names(), self._buffers(), strict=True)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over weight, `u` and `v`: a mapping of arrays or CPU tensors with exactly the keys of `state_dict`.
+        """Take over weight, `u` and `v`: a mapping of arrays or CPU tensors with the keys of `state_dict`.
+
+        That of a whole PyTorch module will do: its "bias", which no norm touches, is left out.
 
         Raises
         ------
@@ -245,7 +247,7 @@ class SpectralNorm:
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping of names to arrays, got {type(state).__name__}")
         names = self._key_names()
-        missing, unknown = sorted(set(names) - set(state)), sorted(set(state) - set(names))
+        missing, unknown = sorted(set(names) - set(state)), sorted(set(state) - {*names, "bias"})
         if missing or unknown:
             raise ValueError(f"state does not match: missing keys {missing}, unknown keys {unknown}")
         loaded = []

@@ -55,6 +55,7 @@ def output_layer(module: nn.Module, *, activation: ActivationLike = "tanh") -> O
     """
     _check_kind(module)
     weight, bias = _tensor(module, "weight"), _tensor(module, "bias")
+    _check_hooks(module)
     if isinstance(module, nn.Linear):
         return OutputLayer(weight[:, :, None, None], bias, activation=activation)
     if module.groups != 1:
@@ -67,16 +68,19 @@ def output_layer(module: nn.Module, *, activation: ActivationLike = "tanh") -> O
     return OutputLayer(weight, bias, activation=activation, **options)
 
 
-def to_module(layer: OutputLayer) -> nn.Module:
+def to_module(layer: OutputLayer, *, linear: bool = False) -> nn.Module:
     """The module that computes ``layer.linear``: what stands before the activation.
 
     Parameters
     ----------
     layer : OutputLayer
+    linear : bool
+        Give back a ``Linear``, whose input has the channels last: for layers of one pixel, as `output_layer` makes of
+        a ``Linear``.
 
     Returns
     -------
-    torch.nn.Conv2d or ConvTranspose2d
+    torch.nn.Conv2d, ConvTranspose2d or Linear
         With trainable copies of weight and bias. A `channel_scale` and an `output_scale` are multiplied into the
         weight, each rounded once.
 
@@ -85,8 +89,8 @@ def to_module(layer: OutputLayer) -> nn.Module:
     TypeError
         If `layer` is not an `OutputLayer`.
     ValueError
-        For what PyTorch's modules can't express: other padding on one side than on the other, or a channel scale for
-        each image.
+        For what PyTorch's modules can't express: other padding on one side than on the other, a channel scale for
+        each image; with `linear`, a layer that sees more than one pixel.
 
     Examples
     --------
@@ -109,6 +113,8 @@ def to_module(layer: OutputLayer) -> nn.Module:
         weight = weight * (factors[:, None, None, None] if layer.transposed else factors[:, None, None])
     if layer.output_scale != 1:
         weight = weight * layer.output_scale
+    if linear:
+        return _linear(layer, weight)
     options: dict[str, Any] = {"stride": layer.stride, "dilation": layer.dilation, "bias": layer.bias is not None}
     if layer.transposed:
         kind = nn.ConvTranspose2d
@@ -118,10 +124,23 @@ def to_module(layer: OutputLayer) -> nn.Module:
         options |= {"padding": _padding(layer), "padding_mode": layer.padding_mode}
     # skip_init: the user's random stream must not move for numbers that are overwritten here.
     made = skip_init(kind, layer.in_channels, layer.out_channels, layer.kernel_size, dtype=weight.dtype, **options)
-    with torch.no_grad():
-        made.weight.copy_(weight)
-        if layer.bias is not None:
-            made.bias.copy_(torch.tensor(layer.bias))
+    return _with_numbers(made, weight, layer)
+
+
+def _linear(layer: OutputLayer, weight: Tensor) -> nn.Module:
+    if layer.transposed or layer.kernel_size != (1, 1) or layer.stride != (1, 1) or any(map(any, layer.padding)):
+        raise ValueError(f"a Linear sees one pixel; this layer is {layer!r}: use linear=False")
+    channels = layer.in_channels, layer.out_channels
+    made = skip_init(nn.Linear, *channels, bias=layer.bias is not None, dtype=weight.dtype)
+    return _with_numbers(made, weight[:, :, 0, 0], layer)
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def _with_numbers(module: Any, weight: Tensor, layer: OutputLayer) -> nn.Module:
+    module.weight.copy_(weight)
+    if layer.bias is not None:
+        module.bias.copy_(torch.tensor(layer.bias))
+    made: nn.Module = module
     return made
 
 
@@ -135,7 +154,11 @@ def _check_kind(module: Any) -> None:
     else:
         hint = "; pass the layer in it, e.g. module[-2]" if isinstance(module, nn.Sequential) else ""
         raise TypeError(f"module must be a Conv2d, ConvTranspose2d or Linear, got {type(module).__name__}{hint}")
-    if any(getattr(type(module), name, None) is not getattr(kind, name, None) for name in ("forward", "_conv_forward")):
+    parts = ("forward", "_conv_forward")
+    own = any(
+        name in vars(module) or getattr(type(module), name, None) is not getattr(kind, name, None) for name in parts
+    )
+    if own:
         raise TypeError(
             f"module is a {type(module).__name__}, which computes something else than {kind.__name__}: make "
             "ganchroma.OutputLayer(weight, bias, ...) of the numbers that it uses"
@@ -147,6 +170,16 @@ def _check_kind(module: Any) -> None:
             raise TypeError(f"module's {name} is on {tensor.device}; pass module.cpu(), or that of a copy.deepcopy")
         if tensor.dtype not in (torch.float16, torch.float32, torch.float64):
             raise TypeError(f"module's {name} is {tensor.dtype}; pass copy.deepcopy(module).float()")
+
+
+def _check_hooks(module: nn.Module) -> None:
+    """What the known norms do is in the weight; what other hooks do is anybody's guess."""
+    known = [isinstance(hook, SpectralNorm | WeightNorm) for hook in module._forward_pre_hooks.values()]
+    if module._forward_hooks or not all(known):
+        raise ValueError(
+            "module has forward hooks, which may change what goes in or comes out: remove them, or make "
+            "ganchroma.OutputLayer(weight, bias, ...) of the numbers that it uses"
+        )
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]

@@ -244,6 +244,21 @@ def test_under_compile(transposed, backend):
         assert torch.equal(got, expected)
 
 
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+@pytest.mark.parametrize("dynamic", [None, True])
+def test_compiled_for_other_sizes_and_numbers(backend, dynamic):
+    torch._dynamo.reset()
+    _, weight, bias = make(False, grad=False)
+
+    def layer(x, scale, slope):
+        return gch.torch.conv2d(x, weight, bias, output_scale=scale, activation=("leaky_relu", slope))
+
+    compiled = torch.compile(layer, backend=backend, dynamic=dynamic, fullgraph=True)
+    for number, size in enumerate((6, 7, 9, 12)):
+        x = torch.randn(2, 4, size, 5, dtype=torch.float64)
+        assert torch.equal(compiled(x, 1.0 + number, 0.1 * number), layer(x, 1.0 + number, 0.1 * number))
+
+
 def test_compiled_as_one_opaque_call():
     graphs = []
 

@@ -33,7 +33,9 @@ def test_read_without_a_copy(tensor):
     np.testing.assert_array_equal(array, tensor.tolist())
 
 
-@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor", "ignore:Sparse CSR", "ignore:The PyTorch API of nested")
+@pytest.mark.filterwarnings(
+    "ignore:torch.quantize_per_tensor", "ignore:Sparse CSR", "ignore:The PyTorch API of nested", "ignore:ComplexHalf"
+)
 @pytest.mark.parametrize(
     ("make", "fix"),
     [
@@ -55,6 +57,10 @@ def test_read_without_a_copy(tensor):
         (lambda x: torch.complex(x, x), r"take \.real or \.abs\(\)"),
         (lambda x: x.long(), r"int64.*\.float\(\)"),
         (lambda x: [x.clone().requires_grad_()], r"detach\(\)"),
+        (lambda x: [x.bfloat16()], r"bfloat16; pass x\[0\]\.float\(\)"),
+        (lambda x: [[x[0].bfloat16()]], r"bfloat16; pass x\[0\]\[0\]\.float\(\)"),
+        (lambda x: torch.complex(x.half(), x.half()), r"complex32; pass x\.real"),
+        (lambda x: torch._efficientzerotensor((2, 3)), r"pass x\.clone\(\)"),
     ],
 )
 def test_what_cannot_be_read_names_the_fix(make, fix):
@@ -153,3 +159,69 @@ def test_results_are_tensors_without_a_copy():
     assert result.flags.writeable
     assert result.dtype.isnative
     assert torch.from_numpy(result).data_ptr() == result.ctypes.data
+
+
+UNREADABLE = [
+    (lambda x: x.clone().requires_grad_(), r"detach\(\)"),
+    (lambda x: x.bfloat16(), r"\.float\(\)"),
+    (lambda x: x.to("meta"), "holds no values"),
+    (torch._neg_view, r"resolve_neg\(\)"),
+]
+IMAGES, WEIGHT = torch.rand(2, 3, 9, 9), torch.rand(3, 3, 3, 3)
+LAYER = gch.OutputLayer(np.ones((3, 3, 3, 3), np.float32))
+CALLS = {
+    "conv2d": (IMAGES, lambda x: gch.conv2d(x, WEIGHT)),
+    "conv2d weight": (WEIGHT, lambda x: gch.conv2d(IMAGES, x)),
+    "conv2d bias": (torch.rand(3), lambda x: gch.conv2d(IMAGES, WEIGHT, x)),
+    "conv2d channel_scale": (torch.rand(3), lambda x: gch.conv2d(IMAGES, WEIGHT, channel_scale=x)),
+    "conv_transpose2d": (IMAGES, lambda x: gch.conv_transpose2d(x, WEIGHT)),
+    "conv2d_backward": (torch.rand(2, 3, 7, 7), lambda x: gch.conv2d_backward(x, IMAGES, WEIGHT)),
+    "conv_transpose2d_backward": (torch.rand(2, 3, 11, 11), lambda x: gch.conv_transpose2d_backward(x, IMAGES, WEIGHT)),
+    "activate": (IMAGES, lambda x: gch.activate(x, "tanh")),
+    "activate_backward": (IMAGES, lambda x: gch.activate_backward(x, IMAGES, "tanh")),
+    "OutputLayer": (WEIGHT, gch.OutputLayer),
+    "OutputLayer()": (IMAGES, LAYER),
+    "OutputLayer.moments": (IMAGES, LAYER.moments),
+    "sigma": (WEIGHT, gch.spectral.sigma),
+    "operator_norm": (WEIGHT, gch.spectral.operator_norm),
+    "frequency_response": (WEIGHT, lambda x: gch.spectral.frequency_response(x, 8)),
+    "SpectralNorm": (WEIGHT, gch.spectral.SpectralNorm),
+    "rgb_to_lab": (IMAGES, lambda x: gch.color.rgb_to_lab(x, value_range=(0, 1))),
+    "rgb_to_hsv": (IMAGES, lambda x: gch.color.rgb_to_hsv(x, value_range=(0, 1))),
+    "colorfulness": (IMAGES, lambda x: gch.color.colorfulness(x, value_range=(0, 1))),
+    "delta_e2000": (IMAGES, lambda x: gch.color.delta_e2000(x, IMAGES)),
+    "ColorMoments mean": (torch.zeros(3), lambda x: gch.ColorMoments(1, x, np.eye(3), (0, 1))),
+    "ColorMoments covariance": (torch.eye(3), lambda x: gch.ColorMoments(1, np.zeros(3), x, (0, 1))),
+    "ColorMoments list": (torch.zeros(3), lambda x: gch.ColorMoments(1, list(x), np.eye(3), (0, 1))),
+    "ChromaStats.update": (IMAGES, lambda x: gch.ChromaStats((0, 1)).update(x)),
+    "diagnose": (IMAGES, lambda x: gch.diagnose(x, value_range=(0, 1))),
+    "diagnose features": (IMAGES, lambda x: gch.diagnose(layer=LAYER, features=x)),
+    "diagnose dataset": (IMAGES, lambda x: gch.diagnose(dataset=x, value_range=(0, 1))),
+    "FeatureMoments": (IMAGES, lambda x: gch.FeatureMoments.from_features(x, LAYER)),
+    "calibrate": (IMAGES, lambda x: gch.calibrate(LAYER, x)),
+    "demo.Generator": (torch.rand(2, 100), gch.demo.Generator(rng=0)),
+}
+
+
+@pytest.mark.parametrize(("make", "fix"), UNREADABLE)
+@pytest.mark.parametrize("name", CALLS)
+def test_every_function_names_the_fix(name, make, fix):
+    given, call = CALLS[name]
+    with pytest.raises(TypeError, match=fix):
+        call(make(given))
+
+
+@pytest.mark.parametrize("number", [torch.tensor(1.0).to("meta"), torch.tensor(1j), torch.tensor([1.0, 2.0])])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("output_scale", lambda x: gch.conv2d(IMAGES, WEIGHT, output_scale=x)),
+        ("leaky_relu", lambda x: gch.activate(IMAGES, ("leaky_relu", x))),
+        ("gain", lambda x: gch.init.xavier_normal((3, 3), gain=x)),
+        ("std", lambda x: gch.init.normal((3, 3), std=x)),
+        ("value_range", lambda x: gch.ChromaStats((0, x))),
+    ],
+)
+def test_a_number_that_is_none(name, call, number):
+    with pytest.raises(TypeError, match=name):
+        call(number)

@@ -82,6 +82,31 @@ def test_there_and_back(name):
         module.load_state_dict(back.state_dict(), strict=True)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_linear_there_and_back(bias):
+    module, x = nn.Linear(8, 3, bias=bias), torch.randn(5, 8)
+    back = gch.torch.to_module(gch.torch.output_layer(module), linear=True)
+    assert isinstance(back, nn.Linear)
+    assert torch.equal(back(x), module(x))
+    nn.Linear(8, 3, bias=bias).load_state_dict(back.state_dict(), strict=True)
+    with pytest.raises(ValueError, match="a Linear sees one pixel"):
+        gch.torch.to_module(gch.torch.output_layer(nn.Conv2d(8, 3, 3)), linear=True)
+
+
+def test_altered_modules_are_refused():
+    own = nn.Conv2d(8, 3, 3)
+    own.forward = lambda x: nn.functional.conv2d(x, own.weight * 0.1)
+    with pytest.raises(TypeError, match="computes something else than Conv2d"):
+        gch.torch.output_layer(own)
+    for register in ("register_forward_hook", "register_forward_pre_hook"):
+        hooked = nn.Conv2d(8, 3, 3)
+        handle = getattr(hooked, register)(lambda module, *args: None)
+        with pytest.raises(ValueError, match="forward hooks"):
+            gch.torch.output_layer(hooked)
+        handle.remove()
+        gch.torch.output_layer(hooked)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
 def test_dtypes(dtype):
     layer = gch.torch.output_layer(nn.Conv2d(8, 3, 3).to(dtype), activation="linear")
