@@ -117,7 +117,9 @@ def activate_backward(grad: Any, x: Any, activation: ActivationLike, *, threads:
     At the kinks and for NaN as in PyTorch: relu has slope 0 at 0, leaky_relu its `slope`; clamp has slope 1 at its
     limits. Where `x` is NaN, relu passes `grad` on, leaky_relu ``slope * grad``, clamp 0. The derivatives of tanh and
     sigmoid come from exp(-2 |x|) and exp(-|x|), and are good to 4.4 units in the last place in float32 and float64, in
-    the tails too, where 1 - tanh(x)^2, as PyTorch has it, is rounded to multiples of 2^-24 (float64: 2^-53).
+    the tails too, where 1 - tanh(x)^2, as PyTorch has it, is rounded to multiples of 2^-24 (float64: 2^-53). For the
+    same reason an infinite `grad` stays infinite there, where PyTorch multiplies it by 0 and has NaN: from |x| of 9.1
+    (float64: 19.1) on for tanh, and for sigmoid from x of 16.7 (float64: 36.8) on.
 
     Examples
     --------

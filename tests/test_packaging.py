@@ -16,6 +16,8 @@ from support import ROOT, need_tool, repository_files
 
 import ganchroma as gch
 
+pytestmark = pytest.mark.timeout(600)  # it compiles twice, on machines that do other things too
+
 
 def run(command, cwd):
     # Settings of whoever runs the tests would reach into the clean environment.

@@ -53,7 +53,8 @@ def conv2d(
     -------
     tensor
         The numbers of `ganchroma.conv2d` to the bit; float16 is rounded once before the activation and once after it.
-        First derivatives only.
+        First derivatives only; those of tanh and sigmoid are exact in the tails, as in `ganchroma.activate_backward`,
+        where PyTorch's are rounded to 0.
 
     Raises
     ------

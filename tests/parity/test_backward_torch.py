@@ -154,6 +154,25 @@ def test_activation_gradients_at_the_kinks(activation, function, dtype):
         np.testing.assert_array_equal(np.signbit(result[expected == 0]), np.signbit(expected[expected == 0]))
 
 
+@pytest.mark.parametrize(
+    ("activation", "dtype", "last", "first"),
+    [
+        ("tanh", torch.float32, 9.0, 9.1),
+        ("tanh", torch.float64, 18.9, 19.1),
+        ("sigmoid", torch.float32, 16.6, 16.7),
+        ("sigmoid", torch.float64, 36.6, 36.8),
+    ],
+)
+def test_an_infinite_gradient_in_the_tails(activation, dtype, last, first):
+    """Ours stays infinite, as the derivative is not 0; PyTorch's is NaN from where its derivative is rounded to 0."""
+    x = torch.tensor([1.0, last, first, 40.0], dtype=dtype, requires_grad=True)
+    grad = torch.full_like(x, torch.inf)
+    (theirs,) = torch.autograd.grad(getattr(torch, activation)(x), x, grad)
+    assert theirs.isinf().tolist() == [True, True, False, False]
+    assert theirs.isnan().tolist() == [False, False, True, True]
+    assert np.isposinf(gch.activate_backward(grad, x.detach(), activation)).all()
+
+
 @pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_signed_zeros_and_subnormals_forward(activation, function, dtype):

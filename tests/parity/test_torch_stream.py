@@ -32,5 +32,6 @@ def test_stream(capability):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_what_takes_long():
     check("avx2", "slow")
