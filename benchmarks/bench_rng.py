@@ -3,12 +3,15 @@
 Run: python benchmarks/bench_rng.py [--json]
 
 First the numbers of both are compared, bit for bit, for the capability that this process's PyTorch has. Then ours,
-PyTorch, ganchroma's own stream and plainly writing the array take turns, as in bench_layer.py.
+PyTorch, ganchroma's own stream and plainly writing the array take turns, as in bench_layer.py. Small arrays show what a
+call costs.
 """
 
 import argparse
+import itertools
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,7 +26,7 @@ try:
 except ImportError:
     sys.exit("this benchmark compares with PyTorch; install it: pip install ganchroma[bench]")
 
-COUNT = 10_000_000
+COUNTS = (16, 256, 10_000_000)
 CAPABILITY = "default" if torch.backends.cpu.get_cpu_capability() == "DEFAULT" else "avx2"
 
 
@@ -35,9 +38,9 @@ def check(law: str, dtype: Any) -> None:
     assert array.tobytes() == tensor.numpy().tobytes(), f"{law} {np.dtype(dtype)} is not PyTorch's"
 
 
-def measure(roof: Roof, law: str, dtype: Any) -> dict[str, Any]:
+def measure(roof: Roof, law: str, dtype: Any, count: int) -> dict[str, Any]:
     check(law, dtype)
-    array = np.zeros(COUNT, dtype)
+    array, repeats = np.zeros(count, dtype), max(1, 100_000 // count)
     tensor = torch.from_numpy(array)
     ours = getattr(gch.TorchGenerator(0, CAPABILITY), law)
     theirs = getattr(tensor, f"{law}_")
@@ -48,10 +51,18 @@ def measure(roof: Roof, law: str, dtype: Any) -> dict[str, Any]:
         lambda: own(array, 0.0, 1.0, threads=1),
         lambda: array.fill(0),
     ]
-    times = time_turns(roof, [timed(call, 1) for call in calls], 1)
+    times = time_turns(roof, [timed(repeated(call, repeats), 1) for call in calls], 1)
     names = ("ours", "torch", "own_stream", "write")
-    row = {f"{name}_ns": 1e9 * seconds / COUNT for name, seconds in zip(names, times, strict=True)}
-    return {"law": law, "dtype": np.dtype(dtype).name, **row, "ratio": times[1] / times[0]}
+    row = {f"{name}_ns": 1e9 * seconds / count / repeats for name, seconds in zip(names, times, strict=True)}
+    return {"law": law, "dtype": np.dtype(dtype).name, "count": count, **row, "ratio": times[1] / times[0]}
+
+
+def repeated(call: Callable[[], Any], times: int) -> Callable[[], None]:
+    def run() -> None:
+        for _ in range(times):
+            call()
+
+    return run
 
 
 def main() -> None:
@@ -62,16 +73,20 @@ def main() -> None:
     roof = Roof(_core.isa())
     for _ in range(25):
         roof.flops(1)
-    rows = [measure(roof, law, dtype) for law in ("uniform", "normal") for dtype in (np.float32, np.float64)]
+    kinds = itertools.product(("uniform", "normal"), (np.float32, np.float64), COUNTS)
+    rows = [measure(roof, *kind) for kind in kinds]
     if options.json:
         json.dump({"isa": _core.isa(), "torch": torch.__version__, "capability": CAPABILITY, "cases": rows}, sys.stdout)
         print()
         return
-    print(f"{_core.isa()}, torch {torch.__version__} ({CAPABILITY}); ns a number, {COUNT:,} on one thread\n")
-    print(f"{'law':9s}{'dtype':9s}{'ours':>8s}{'torch':>8s}{'faster':>9s}{'own stream':>12s}{'writing':>9s}")
+    print(f"{_core.isa()}, torch {torch.__version__} ({CAPABILITY}); ns a number, on one thread\n")
+    print(
+        f"{'law':9s}{'dtype':9s}{'numbers':>11s}{'ours':>8s}{'torch':>8s}{'faster':>9s}{'own stream':>12s}{'writing':>9s}"
+    )
     for row in rows:
         print(
-            f"{row['law']:9s}{row['dtype']:9s}{row['ours_ns']:8.2f}{row['torch_ns']:8.2f}{row['ratio']:8.1f}x"
+            f"{row['law']:9s}{row['dtype']:9s}{row['count']:11,}{row['ours_ns']:8.2f}{row['torch_ns']:8.2f}"
+            f"{row['ratio']:8.2f}x"
             f"{row['own_stream_ns']:12.2f}{row['write_ns']:9.2f}"
         )
     print("\nfaster: PyTorch's time over ours, the same bits; processor time")
