@@ -80,9 +80,8 @@ def main() -> None:
         print()
         return
     print(f"{_core.isa()}, torch {torch.__version__} ({CAPABILITY}); ns a number, on one thread\n")
-    print(
-        f"{'law':9s}{'dtype':9s}{'numbers':>11s}{'ours':>8s}{'torch':>8s}{'faster':>9s}{'own stream':>12s}{'writing':>9s}"
-    )
+    heads = f"{'law':9s}{'dtype':9s}{'numbers':>11s}"
+    print(f"{heads}{'ours':>8s}{'torch':>8s}{'faster':>9s}{'own stream':>12s}{'writing':>9s}")
     for row in rows:
         print(
             f"{row['law']:9s}{row['dtype']:9s}{row['count']:11,}{row['ours_ns']:8.2f}{row['torch_ns']:8.2f}"
