@@ -62,7 +62,8 @@ def conv2d(
     Parameters
     ----------
     x : array (N, C, H, W) of float16, float32 or float64
-        Or (N, H, W, C) with ``layout="NHWC"``. Any strides; CPU tensors are read without a copy.
+        Or (N, H, W, C) with ``layout="NHWC"``. Contiguous arrays and CPU tensors, either layout or (N, C, H, W) in
+        channels-last memory, are read as they are and give the same bits; other strides are copied first.
     weight : array (O, C, kh, kw)
         Same dtype as `x`, as are `bias` and `channel_scale`.
     bias : array (O,), optional
@@ -146,7 +147,8 @@ def conv_transpose2d(
     Parameters
     ----------
     x : array (N, C, H, W) of float16, float32 or float64
-        Or (N, H, W, C) with ``layout="NHWC"``. Any strides; CPU tensors are read without a copy.
+        Or (N, H, W, C) with ``layout="NHWC"``. Contiguous arrays and CPU tensors, either layout or (N, C, H, W) in
+        channels-last memory, are read as they are and give the same bits; other strides are copied first.
     weight : array (C, O, kh, kw)
         Input channels first, as in PyTorch. Same dtype as `x`, as are `bias` and `channel_scale`.
     bias : array (O,), optional
@@ -240,7 +242,7 @@ def forward(head: Head, x: Any, *, layout: str = "NCHW", out: Array | None = Non
     else:
         target = np.empty(shape, dtype)
     compute = compute_dtype(given)
-    direct = dtype == compute and target.flags.c_contiguous
+    direct = dtype == compute
     result = target if direct else np.empty(shape, compute)
     _call(head, source, compute, result, None, threads)
     if not direct:
@@ -284,7 +286,10 @@ def records(head: Head, x: Any, *, threads: int | None = None) -> NDArray[np.flo
 def _call(
     head: Head, source: Array, compute: np.dtype[Any], out: Array | None, moments: Array | None, threads: int | None
 ) -> None:
-    """The one place where the core is called. It copies what is not contiguous; another dtype is cast here."""
+    """The one place where the core is called. It copies what is neither contiguous nor channels-last.
+
+    Another dtype is cast here.
+    """
     factors = per_image(head, source)
     weight, bias = head.weight, head.bias
     if source.dtype != compute:

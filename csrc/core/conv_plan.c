@@ -178,14 +178,68 @@ static enum gch_status plan_worker(const struct gch_conv_plan *plan, struct gch_
     if (staged > 0 && (worker->staged = gch_alloc(staged, size)) == NULL) return GCH_NO_MEMORY;
     if (call->channel_scale != NULL && (worker->packed = gch_alloc(plan->packed_size, size)) == NULL)
         return GCH_NO_MEMORY;
+    if (call->x_last) {
+        worker->planes = gch_alloc(times((size_t)plan->planes_step, GCH_CONV_BLOCK), size);
+        if (worker->planes == NULL) return GCH_NO_MEMORY;
+    }
     if (plan->points) {
         worker->chain = gch_alloc(times(GCH_CONV_FILTERS, GCH_CONV_RUN + GCH_CONV_COLUMNS), size);
         if (worker->chain == NULL) return GCH_NO_MEMORY;
     }
-    if (call->out == NULL) {
+    if (call->out == NULL || call->out_last) {
         worker->line = gch_alloc(times((size_t)call->filters, (size_t)plan->axis[1].output), size);
         if (worker->line == NULL) return GCH_NO_MEMORY;
     }
+    return GCH_OK;
+}
+
+ptrdiff_t gch_conv_staged_row(const struct gch_conv_plan *plan, const struct gch_conv_phase *phase,
+                              ptrdiff_t below, ptrdiff_t tap)
+{
+    const struct gch_conv_axis *rows = &plan->axis[0];
+    if (plan->apart) return below * plan->call.kernel[0] + phase->tap + tap * rows->tap_pitch;
+    return below * rows->stride + phase->first + tap * rows->pitch - plan->lowest;
+}
+
+/* Which rows a band copies: all from the first to the last that it reads, or, where most of them lie between the taps,
+ * one for each tap of each position. */
+static enum gch_status plan_staged_rows(struct gch_conv_plan *plan)
+{
+    const struct gch_conv_axis *rows = &plan->axis[0];
+    const ptrdiff_t kernel = plan->call.kernel[0], nowhere = -4 * (ptrdiff_t)MOST_SIZE;
+    ptrdiff_t low = PTRDIFF_MAX, high = PTRDIFF_MIN;
+    for (ptrdiff_t p = 0; p < rows->phases; ++p) {
+        const struct gch_conv_phase *phase = &rows->phase[p];
+        const ptrdiff_t end = phase->first + (phase->taps - 1) * rows->pitch;
+        if (phase->taps == 0) continue;
+        low = least(low, least(phase->first, end));
+        high = most(high, most(phase->first, end));
+    }
+    if (low > high) low = high = 0;
+    const ptrdiff_t range = (plan->band - 1) * rows->stride + high - low + 1;
+    plan->lowest = low;
+    plan->apart = plan->band * kernel < range;
+    plan->staged_rows = plan->apart ? plan->band * kernel : range;
+    plan->staged_row = gch_alloc((size_t)plan->staged_rows, sizeof *plan->staged_row);
+    if (plan->staged_row == NULL) return GCH_NO_MEMORY;
+    for (ptrdiff_t i = 0; i < plan->staged_rows; ++i)
+        plan->staged_row[i] = plan->apart ? nowhere : low + i;
+    for (ptrdiff_t p = 0; plan->apart && p < rows->phases; ++p)
+        for (ptrdiff_t below = 0; below < plan->band; ++below)
+            for (ptrdiff_t t = 0; t < rows->phase[p].taps; ++t)
+                plan->staged_row[gch_conv_staged_row(plan, &rows->phase[p], below, t)] =
+                    below * rows->stride + rows->phase[p].first + t * rows->pitch;
+    return GCH_OK;
+}
+
+/* How the planes of channels-last input lie. One line more than the rows, lest the channels share cache sets. */
+static enum gch_status plan_planes(struct gch_conv_plan *plan)
+{
+    size_t step;
+    plan->planes_row = plan->points ? GCH_CONV_LAST_RUN : round_up(plan->call.size[1], GCH_CONV_COLUMNS);
+    step = times((size_t)(plan->points ? 1 : plan->staged_rows), (size_t)plan->planes_row);
+    if (step > PTRDIFF_MAX / (2 * GCH_CONV_BLOCK)) return GCH_TOO_LARGE;
+    plan->planes_step = (ptrdiff_t)step + GCH_CONV_COLUMNS;
     return GCH_OK;
 }
 
@@ -196,9 +250,9 @@ static enum gch_status plan_scratch(struct gch_conv_plan *plan)
     const size_t size = gch_real_size(call->real);
     ptrdiff_t width = call->size[1];
     size_t staged = 0;
-    const ptrdiff_t reach = (plan->band - 1) * rows->stride + (call->kernel[0] - 1) * most(rows->pitch, 0);
-    plan->apart = plan->band * call->kernel[0] < reach + 1; /* rows between them that no tap reads */
-    plan->staged_rows = plan->apart ? plan->band * call->kernel[0] : reach + 1;
+    enum gch_status copies = plan_staged_rows(plan);
+    if (copies == GCH_OK) copies = plan_planes(plan);
+    if (copies != GCH_OK) return copies;
     for (int i = 0; i < plan->segments; ++i) {
         struct gch_conv_segment *segment = &plan->segment[i];
         if (!segment->staged) continue;
@@ -297,6 +351,7 @@ void gch_conv_close(struct gch_conv_plan *plan)
         gch_free(worker->sum);
         gch_free(worker->staged);
         gch_free(worker->packed);
+        gch_free(worker->planes);
         gch_free(worker->line);
         gch_free(worker->chain);
         gch_free(worker->row);
@@ -308,6 +363,7 @@ void gch_conv_close(struct gch_conv_plan *plan)
         gch_free(plan->segment[i].stage);
     }
     gch_free(plan->worker);
+    gch_free(plan->staged_row);
     gch_free(plan->zeros);
     gch_free(plan->packed);
     gch_free(plan->row_moments);

@@ -11,7 +11,9 @@
 #include "core/ganchroma.h"
 #include "cpu/dispatch.h"
 
-enum { GCH_CONV_RUN = 4096 }; /* pixels whose sums stay in the first-level cache while points are added */
+/* Pixels at a time where points are added: their sums stay in the first-level cache; of channels-last memory their
+ * planes do too. */
+enum { GCH_CONV_RUN = 4096, GCH_CONV_LAST_RUN = 128 };
 
 struct gch_conv_phase {
     ptrdiff_t count; /* positions */
@@ -41,7 +43,8 @@ struct gch_conv_worker {
     char *sum;        /* [row phase][column phase][filter][row][column] of a band */
     char *staged;     /* [segment][channel][row][column] of a band and a block */
     char *packed;     /* weights of one image, where channel_scale makes them differ */
-    char *line;       /* one output row of each filter, where there is no out */
+    char *planes;     /* [channel][row][column] of a block: what a band reads of channels-last input */
+    char *line;       /* one output row of each filter, where there is no out or its filters are last */
     char *chain;      /* points: what a block has summed so far, of a run */
     const void **row; /* the tables of a strip */
     ptrdiff_t *step;
@@ -59,16 +62,19 @@ struct gch_conv_plan {
     size_t packed_size; /* elements of all packed weights of an image */
     struct gch_conv_segment segment[3];
     int segments;
-    int points;                      /* every output reads one input, at its own place: rows mean nothing */
-    int paired;                      /* both column phases of a stride of two in one kernel */
-    ptrdiff_t band, bands;           /* positions along the rows in a band, bands of an image */
-    ptrdiff_t staged_rows;           /* rows of the staged copies */
-    int apart;                       /* staged: the rows of each position by themselves, one per tap */
-    ptrdiff_t sum_row, sum_filter;   /* elements */
-    struct gch_moments *row_moments; /* [image][output row] or NULL */
-    char *packed;                    /* shared weights, where there is no channel_scale */
-    int finite;                      /* whether those weights are */
-    char *zeros;                     /* a row of zeros */
+    int points;            /* every output reads one input, at its own place: rows mean nothing */
+    int paired;            /* both column phases of a stride of two in one kernel */
+    ptrdiff_t band, bands; /* positions along the rows in a band, bands of an image */
+    ptrdiff_t staged_rows; /* rows of the copies of a band: staged segments and planes */
+    ptrdiff_t *staged_row; /* the padded row of each, from the band's first position times the stride */
+    ptrdiff_t lowest;      /* of these */
+    int apart;             /* copied: the rows of each position by themselves, one per tap */
+    ptrdiff_t planes_row, planes_step; /* elements to the next row and the next channel of the planes */
+    ptrdiff_t sum_row, sum_filter;     /* elements */
+    struct gch_moments *row_moments;   /* [image][output row] or NULL */
+    char *packed;                      /* shared weights, where there is no channel_scale */
+    int finite;                        /* whether those weights are */
+    char *zeros;                       /* a row of zeros */
     struct gch_conv_worker *worker;
     int workers;
 };
@@ -86,6 +92,10 @@ ptrdiff_t gch_conv_pad_index(enum gch_padding_mode mode, ptrdiff_t index, ptrdif
 
 /* Weights of one image in the order of the strips; whether all are finite. */
 int gch_conv_pack_weights(const struct gch_conv_plan *plan, ptrdiff_t image, char *packed);
+
+/* Of a band's copies, the row that a tap of a phase reads at its position `below`. */
+ptrdiff_t gch_conv_staged_row(const struct gch_conv_plan *plan, const struct gch_conv_phase *phase,
+                              ptrdiff_t below, ptrdiff_t tap);
 
 /* Where every output reads one input, the sums of rows from <= row < to of an image. */
 void gch_conv_run_points(const struct gch_conv_plan *plan, const struct gch_conv_worker *worker,

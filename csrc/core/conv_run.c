@@ -68,20 +68,50 @@ static const char *input_at(const struct band *band, ptrdiff_t image, ptrdiff_t 
     return (const char *)call->x + (plane * call->size[0] + row) * call->size[1] * band->size;
 }
 
-/* Copies what a staged segment reads of this block: row i of the copy is padded row from * stride + first +
- * i; where positions stand apart, the one that tap i % taps reads at position from + i / taps. */
+/* The padded row behind row i of the band's copies, or -1. */
+static ptrdiff_t staged_row(const struct band *band, ptrdiff_t i)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    return input_row(plan, band->from * plan->axis[0].stride + plan->staged_row[i]);
+}
+
+/* Turns what this block reads of channels-last input into planes. Meanwhile the rows of the next band are fetched, in
+ * the order in which they lie in memory. */
+static void turn(const struct band *band)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const struct gch_conv_call *call = &plan->call;
+    const ptrdiff_t pixel = call->channels * band->size, width = call->size[1];
+    const char *image = (const char *)call->x + band->image * call->size[0] * width * pixel;
+    ptrdiff_t fetched =
+        (band->to * plan->axis[0].stride * call->channels + band->channel * plan->staged_rows) * width;
+    struct gch_conv_planes planes = {
+        .pixel = call->channels, .count = width, .channels = band->channels, .step = plan->planes_step};
+    for (ptrdiff_t i = 0; i < plan->staged_rows; ++i) {
+        const ptrdiff_t row = staged_row(band, i);
+        if (row < 0) continue;
+        planes.x = image + row * width * pixel + band->channel * band->size;
+        planes.out = band->worker->planes + i * plan->planes_row * band->size;
+        planes.next = image + fetched * band->size;
+        fetched += width * band->channels;
+        plan->kernels->planes(&planes);
+    }
+}
+
+/* Copies what a staged segment reads of this block. */
 static void stage(const struct band *band, const struct gch_conv_segment *segment)
 {
     const struct gch_conv_plan *plan = band->plan;
-    const struct gch_conv_axis *rows = &plan->axis[0];
-    const ptrdiff_t origin = band->from * rows->stride + rows->phase[0].first, taps = rows->phase[0].taps;
     char *target = band->worker->staged + (ptrdiff_t)segment->at * band->size;
     for (int c = 0; c < band->channels; ++c) {
         for (ptrdiff_t i = 0; i < plan->staged_rows; ++i) {
-            const ptrdiff_t at = plan->apart ? i / taps * rows->stride + i % taps * rows->pitch : i;
-            const ptrdiff_t row = input_row(plan, origin + at);
+            const ptrdiff_t row = staged_row(band, i);
+            const char *source =
+                plan->call.x_last
+                    ? band->worker->planes + (c * plan->planes_step + i * plan->planes_row) * band->size
+                    : input_at(band, band->image, band->channel + c, row);
             for (ptrdiff_t r = 0; r < segment->runs && row >= 0; ++r)
-                plan->kernels->stage(&segment->stage[r], input_at(band, band->image, band->channel + c, row),
+                plan->kernels->stage(&segment->stage[r], source,
                                      target + r * segment->stage[r].count * band->size);
             target += segment->length * band->size;
         }
@@ -94,17 +124,18 @@ static void set_row(const struct band *band, const struct gch_conv_segment *segm
 {
     const struct gch_conv_plan *plan = band->plan;
     const struct gch_conv_axis *rows = &plan->axis[0];
-    const ptrdiff_t at = tap * rows->pitch;
-    const ptrdiff_t row = input_row(plan, position * rows->stride + phase->first + at);
+    const ptrdiff_t row = input_row(plan, position * rows->stride + phase->first + tap * rows->pitch);
+    const ptrdiff_t copy = gch_conv_staged_row(plan, phase, position - band->from, tap);
     if (row < 0) {
         band->worker->row[i] = plan->zeros;
         band->worker->step[i] = 0;
     } else if (segment->staged) {
-        const ptrdiff_t below = position - band->from;
-        const ptrdiff_t copy = plan->apart ? below * phase->taps + tap : below * rows->stride + at;
         band->worker->row[i] =
             band->worker->staged + ((ptrdiff_t)segment->at + copy * segment->length) * band->size;
         band->worker->step[i] = plan->staged_rows * segment->length;
+    } else if (plan->call.x_last) {
+        band->worker->row[i] = band->worker->planes + copy * plan->planes_row * band->size;
+        band->worker->step[i] = plan->planes_step;
     } else {
         band->worker->row[i] = input_at(band, band->image, band->channel, row);
         band->worker->step[i] = plan->call.size[0] * plan->call.size[1];
@@ -126,7 +157,7 @@ static const char *upcoming(const struct band *band, ptrdiff_t position)
             ++image;
         }
     }
-    if (image >= call->images || row >= call->size[0]) return NULL;
+    if (image >= call->images || row >= call->size[0] || call->x_last) return NULL;
     return input_at(band, image, channel, row);
 }
 
@@ -267,12 +298,17 @@ static void finish_row(const struct band *band, ptrdiff_t position, ptrdiff_t py
         finish.sum = band->worker->sum + (at + (position - band->from) * plan->sum_row) * band->size;
         finish.scale = output_scale(call, band->image * call->filters + f);
         finish.bias = call->bias != NULL ? (const char *)call->bias + f * band->size : NULL;
-        char *out = band->worker->line;
-        const ptrdiff_t line = call->out == NULL ? f : (band->image * call->filters + f) * rows->output + row;
-        if (call->out != NULL) out = call->out;
+        const int planes = call->out != NULL && !call->out_last;
+        const ptrdiff_t line = planes ? (band->image * call->filters + f) * rows->output + row : f;
+        char *out = planes ? call->out : band->worker->line;
         finish.out = out + line * width * band->size;
         plan->kernels->finish(&finish);
         if (f < 3) color[f] = finish.out;
+    }
+    if (call->out != NULL && call->out_last) {
+        char *out = call->out;
+        const ptrdiff_t line = (band->image * rows->output + row) * width * call->filters;
+        plan->kernels->weave(band->worker->line, call->filters, width, out + line * band->size);
     }
     if (plan->row_moments != NULL)
         plan->moments->row(color[0], color[1], color[2], width,
@@ -286,7 +322,7 @@ static int finish_band(const struct band *band)
     const struct gch_conv_call *call = &plan->call;
     const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
     if (rows->phases != 1 || columns->phases != 1 || columns->output != plan->sum_row) return 0;
-    if (call->out == NULL || plan->row_moments != NULL) return 0;
+    if (call->out == NULL || call->out_last || plan->row_moments != NULL) return 0;
     struct gch_conv_finish finish = {
         .phases = 1, .count = (band->to - band->from) * plan->sum_row, .activation = &call->activation};
     for (ptrdiff_t f = 0; f < call->filters; ++f) {
@@ -303,6 +339,7 @@ static int finish_band(const struct band *band)
 static void run_block(const struct band *band)
 {
     const struct gch_conv_plan *plan = band->plan;
+    if (plan->call.x_last) turn(band);
     for (int i = 0; i < plan->segments; ++i)
         if (plan->segment[i].staged) stage(band, &plan->segment[i]);
     for (ptrdiff_t position = band->from; position < band->to; position += GCH_CONV_ROWS)

@@ -72,14 +72,16 @@ struct gch_conv_geometry {
     ptrdiff_t output_padding[2]; /* of a transposed layer */
 };
 
-/* out = activation(output_scale * conv(x * channel_scale, weight) + bias). All arrays are contiguous. */
+/* out = activation(output_scale * conv(x * channel_scale, weight) + bias). All arrays are contiguous. Which order x and
+ * out are in changes no bit. */
 struct gch_conv_call {
     enum gch_real real;
     struct gch_conv_geometry geometry;
     ptrdiff_t images, channels, filters, size[2], kernel[2];
-    const void *x;      /* (images, channels, size) */
-    const void *weight; /* (filters, channels, kernel); transposed: (channels, filters, kernel) */
-    const void *bias;   /* (filters) or NULL */
+    int x_last, out_last; /* 1: x, out has its channels (filters) last: (images, size, channels) */
+    const void *x;        /* (images, channels, size) */
+    const void *weight;   /* (filters, channels, kernel); transposed: (channels, filters, kernel) */
+    const void *bias;     /* (filters) or NULL */
     const void
         *channel_scale; /* (images, channels) or NULL: folded into each image's weights, rounded once */
     double output_scale;

@@ -77,6 +77,17 @@ struct gch_conv_points {
     const void *next; /* prefetch: the run that follows this one, as x; never NULL */
 };
 
+/* A run of pixels from channels-last memory to planes, at most GCH_CONV_BLOCK channels of it. */
+struct gch_conv_planes {
+    const void *x;   /* pixel i, channel c: x[i * pixel + c] */
+    ptrdiff_t pixel; /* elements */
+    ptrdiff_t count;
+    int channels;
+    void *out; /* channel c, pixel i: out[c * step + i], written to the next multiple of GCH_CONV_COLUMNS */
+    ptrdiff_t step;
+    const void *next; /* prefetch: count * channels elements from here on; never NULL */
+};
+
 /* One phase of one group of filters: source weights to the order that strips read. */
 struct gch_conv_pack {
     const void
@@ -137,8 +148,11 @@ struct gch_conv_kernels {
     void (*strip)(const struct gch_conv_strip *strip);
     void (*pair)(const struct gch_conv_pair *pair); /* NULL if there are too few registers */
     void (*points)(const struct gch_conv_points *points);
+    void (*planes)(const struct gch_conv_planes *planes);
     int (*pack)(const struct gch_conv_pack *pack); /* whether everything packed is finite */
     void (*finish)(const struct gch_conv_finish *finish);
+    /* `planes` runs of `count` elements, one after the other, to pixels: out[i * planes + p]. */
+    void (*weave)(const void *runs, ptrdiff_t planes, ptrdiff_t count, void *out);
     void (*stage)(const struct gch_conv_stage *stage, const void *source, void *target);
     void (*products)(const struct gch_conv_products *products);
     /* total[i] = part[i] * by, with `add` total[i] + part[i] * by; `by` and each operation are rounded. */

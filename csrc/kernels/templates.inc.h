@@ -22,6 +22,7 @@
 #    include "kernels/conv_pair.inc.h"
 #endif
 #include "kernels/conv_points.inc.h"
+#include "kernels/conv_planes.inc.h"
 #include "kernels/conv_edges.inc.h"
 #include "kernels/conv_products.inc.h"
 #include "kernels/moments.inc.h"

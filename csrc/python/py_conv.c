@@ -32,21 +32,26 @@ int gch_py_geometry(PyObject *object, struct gch_conv_geometry *geometry)
 enum { X, WEIGHT, BIAS, CHANNEL_SCALE, OUT, MOMENTS, ARRAYS };
 
 /* Optional array: 0 with *array NULL for None. */
-static int get_array(PyObject *object, int which, int type, PyArrayObject **array)
+static int get_array(PyObject *object, int which, int type, struct gch_conv_call *call, PyArrayObject **array)
 {
     static const char *const name[ARRAYS] = {"x", "weight", "bias", "channel_scale", "out", "moments"};
     static const int dimensions[ARRAYS] = {4, 4, 1, 2, 4, 2};
     if (object == Py_None && which > WEIGHT) return 0;
-    *array = which >= OUT ? gch_py_output(object, name[which], type, dimensions[which])
-                          : gch_py_input(object, name[which], type, dimensions[which]);
+    if (which == X || which == OUT)
+        *array = gch_py_features(object, name[which], type, which == OUT,
+                                 which == X ? &call->x_last : &call->out_last);
+    else if (which == MOMENTS)
+        *array = gch_py_output(object, name[which], type, dimensions[which]);
+    else
+        *array = gch_py_input(object, name[which], type, dimensions[which]);
     return *array == NULL ? -1 : 0;
 }
 
-static int get_arrays(gch_py_args args, PyArrayObject *array[ARRAYS])
+static int get_arrays(gch_py_args args, PyArrayObject *array[ARRAYS], struct gch_conv_call *call)
 {
     int type = -1;
     for (int i = 0; i < ARRAYS; ++i) {
-        if (get_array(args[i], i, i == MOMENTS ? NPY_FLOAT64 : type, &array[i]) < 0) return -1;
+        if (get_array(args[i], i, i == MOMENTS ? NPY_FLOAT64 : type, call, &array[i]) < 0) return -1;
         type = PyArray_TYPE(array[X]);
     }
     return 0;
@@ -114,7 +119,7 @@ static PyObject *conv(PyObject *module, gch_py_args args, Py_ssize_t nargs)
     if (gch_py_double(args[8], "output_scale", &call.output_scale) < 0) return NULL;
     if (gch_py_int(args[9], "threads", &threads) < 0) return NULL;
     call.threads = threads < 1 ? 1 : threads > 1024 ? 1024 : (int)threads;
-    if (get_arrays(args, array) < 0 || check_shapes(array, &call) < 0) goto done;
+    if (get_arrays(args, array, &call) < 0 || check_shapes(array, &call) < 0) goto done;
     call.real = gch_py_real(array[X]);
     call.x = data(array[X]), call.weight = data(array[WEIGHT]), call.bias = data(array[BIAS]);
     call.channel_scale = data(array[CHANNEL_SCALE]), call.out = data(array[OUT]),

@@ -36,6 +36,29 @@ PyArrayObject *gch_py_input(PyObject *object, const char *name, int type, int nd
     return (PyArrayObject *)PyArray_FROM_OF(object, flags);
 }
 
+/* Whether the memory of (N, C, H, W) is that of a contiguous (N, H, W, C), and not just as well its own. */
+static int is_channels_last(PyArrayObject *array)
+{
+    static const int order[4] = {1, 3, 2, 0};
+    npy_intp stride = PyArray_ITEMSIZE(array);
+    for (int i = 0; i < 4; ++i) {
+        const npy_intp size = PyArray_DIM(array, order[i]);
+        if (size != 1 && PyArray_STRIDE(array, order[i]) != stride) return 0;
+        stride *= size;
+    }
+    return PyArray_ISALIGNED(array) && PyArray_ISNOTSWAPPED(array) && !PyArray_IS_C_CONTIGUOUS(array);
+}
+
+PyArrayObject *gch_py_features(PyObject *object, const char *name, int type, int output, int *last)
+{
+    if (check_array(object, name, type, 4) < 0) return NULL;
+    PyArrayObject *array = (PyArrayObject *)object;
+    *last = is_channels_last(array) && (!output || PyArray_ISWRITEABLE(array));
+    if (!*last) return output ? gch_py_output(object, name, type, 4) : gch_py_input(object, name, type, 4);
+    Py_INCREF(object);
+    return array;
+}
+
 PyArrayObject *gch_py_output(PyObject *object, const char *name, int type, int ndim)
 {
     if (check_array(object, name, type, ndim) < 0) return NULL;

@@ -2,7 +2,7 @@
  *
  * The rules of this layer. Functions of _core are positional and private: Python code has already checked the
  * arguments for people and made the outputs. The checks here only make sure that no call whatever can crash: type,
- * number of dimensions, sizes that must agree. Arrays come in C-contiguous and outputs are never copied.
+ * number of dimensions, sizes that must agree. Arrays come in C-contiguous, images of convolutions also channels-last; outputs are never copied.
  */
 #ifndef GCH_PYTHON_PYUTIL_H
 #define GCH_PYTHON_PYUTIL_H
@@ -29,6 +29,9 @@ PyArrayObject *gch_py_input(PyObject *object, const char *name, int type, int nd
 
 /* An output: as above, but writable and never a copy. A new reference. */
 PyArrayObject *gch_py_output(PyObject *object, const char *name, int type, int ndim);
+
+/* An input or output (N, C, H, W) as above, or, then with *last 1, in the memory of a contiguous (N, H, W, C). */
+PyArrayObject *gch_py_features(PyObject *object, const char *name, int type, int output, int *last);
 
 /* 0 if dimension `axis` of the array is `size`, else -1 and a ValueError. */
 int gch_py_size(PyArrayObject *array, const char *name, int axis, npy_intp size);

@@ -189,8 +189,47 @@ static void check_moments(struct gch_conv_call call, const struct gch_isa *isa, 
         complain(&call, isa->name, "moments depend on out or threads");
 }
 
+/* to = from, (images, planes, plane), with the planes last. */
+static void put_last(enum gch_real real, ptrdiff_t images, ptrdiff_t planes, ptrdiff_t plane,
+                     const void *from, void *to)
+{
+    for (ptrdiff_t n = 0; n < images; ++n)
+        for (ptrdiff_t c = 0; c < planes; ++c)
+            for (ptrdiff_t i = 0; i < plane; ++i)
+                put(to, real, (n * plane + i) * planes + c, get(from, real, (n * planes + c) * plane + i));
+}
+
+/* The same bits; one NaN is as good as another. */
+static int alike(enum gch_real real, const void *a, const void *b, ptrdiff_t count)
+{
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        const double x = get(a, real, i), y = get(b, real, i);
+        if (!(isnan(x) && isnan(y)) && (x != y || !signbit(x) != !signbit(y))) return 0;
+    }
+    return 1;
+}
+
+/* The order of the memory changes no bit: `last[0]` is x with its channels last, the others are as large as out. */
+static void check_last(struct gch_conv_call call, const struct gch_isa *isa, ptrdiff_t plane,
+                       void *const last[3])
+{
+    const ptrdiff_t count = call.images * call.filters * plane;
+    const size_t bytes = (size_t)count * gch_real_size(call.real);
+    const void *expected = call.out;
+    put_last(call.real, call.images, call.filters, plane, expected, last[1]);
+    call.x = last[0], call.out = last[2];
+    call.x_last = 1;
+    for (call.out_last = 0; call.out_last < 2; ++call.out_last) {
+        call.threads = 1 + 2 * below(2);
+        memset(call.out, 0xff, bytes);
+        if (gch_conv(&call) != GCH_OK ||
+            !alike(call.real, call.out, call.out_last ? last[1] : expected, count))
+            complain(&call, isa->name, call.out_last ? "channels last differ" : "channels-last x differs");
+    }
+}
+
 static void check_table(struct gch_conv_call call, const struct gch_isa *isa, const ptrdiff_t size[2],
-                        void *again)
+                        void *again, void *const last[3])
 {
     gch_dispatch_select(isa->name);
     int finite = 1;
@@ -213,6 +252,7 @@ static void check_table(struct gch_conv_call call, const struct gch_isa *isa, co
     other.threads = 3;
     if (gch_conv(&other) != GCH_OK || memcmp(call.out, again, bytes) != 0)
         complain(&call, isa->name, "depends on threads");
+    check_last(call, isa, plane, last);
     if (call.filters == 3 && finite) check_moments(call, isa, plane);
     other.activation = (struct gch_activation){GCH_TANH, 0, 0};
     gch_activate(call.real, &other.activation, call.out, call.out, count, 1);
@@ -262,27 +302,33 @@ static void make_points(struct gch_conv_call *call)
 
 static int check_case(int at_end)
 {
+    enum { ARRAYS = 9 };
     struct gch_conv_call call = draw();
     ptrdiff_t size[2];
     const int points = below(6) == 0;
     if (points) make_points(&call);
     if (gch_conv_output_size(&call, size) != GCH_OK || size[0] * size[1] > (points ? 9000 : 4000)) return 0;
-    const ptrdiff_t counts[6] = {
+    const ptrdiff_t counts[ARRAYS] = {
         call.images * call.channels * call.size[0] * call.size[1],
         call.filters * call.channels * call.kernel[0] * call.kernel[1],
         call.filters,
         call.images * call.channels,
         call.images * call.filters * size[0] * size[1],
         call.images * call.filters * size[0] * size[1],
+        call.images * call.channels * call.size[0] * call.size[1],
+        call.images * call.filters * size[0] * size[1],
+        call.images * call.filters * size[0] * size[1],
     };
-    struct guarded array[6];
-    for (int i = 0; i < 6; ++i) {
+    struct guarded array[ARRAYS];
+    for (int i = 0; i < ARRAYS; ++i) {
         array[i] = guard((size_t)counts[i] * gch_real_size(call.real), at_end);
         fill(&array[i], call.real, counts[i]);
     }
     if (below(4) == 0) /* infinity and NaN, in the weights or in the pixels too */
         for (int i = below(2); i < 2; ++i)
             put(array[i].data, call.real, below((int)counts[i]), below(2) ? INFINITY : NAN);
+    put_last(call.real, call.images, call.channels, call.size[0] * call.size[1], array[0].data,
+             array[6].data);
     call.x = array[0].data;
     call.weight = array[1].data;
     call.bias = below(2) ? array[2].data : NULL;
@@ -291,8 +337,9 @@ static int check_case(int at_end)
     const struct gch_isa *tables[8];
     const int found = gch_dispatch_available(tables, 8);
     for (int i = 0; i < found; ++i)
-        check_table(call, tables[i], size, array[5].data);
-    for (int i = 0; i < 6; ++i)
+        check_table(call, tables[i], size, array[5].data,
+                    (void *const[3]){array[6].data, array[7].data, array[8].data});
+    for (int i = 0; i < ARRAYS; ++i)
         release(&array[i]);
     return 1;
 }
