@@ -7,6 +7,7 @@ import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import same_bits
 
 import ganchroma as gch
 from ganchroma import _core
@@ -434,3 +435,46 @@ def test_accuracy_is_what_the_docstrings_state(transposed):
         _core.select_isa(before)
     difference = results["scalar"] - results[before]
     assert np.sqrt(np.mean(difference**2)) / size < between
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("transposed", "kernel", "options"),
+    [
+        (False, (1, 1), {}),
+        (False, (3, 3), {"padding": 1}),
+        (False, (7, 7), {"padding": 3, "padding_mode": "reflect"}),
+        (False, (3, 5), {"padding": ((4, 4), (2, 2)), "stride": (3, 1), "dilation": (2, 1)}),
+        (True, (4, 4), {"stride": 2, "padding": 1}),
+        (True, (4, 3), {"stride": (2, 1), "dilation": 2, "output_padding": (1, 0)}),
+    ],
+)
+def test_channels_last_memory_gives_the_same_bits(isa, transposed, kernel, options, dtype):
+    rng = np.random.default_rng(2)
+    function = gch.conv_transpose2d if transposed else gch.conv2d
+    for channels, filters, height, width in ((1, 3, 9, 8), (17, 3, 13, 33), (40, 5, 20, 15)):
+        x = rng.normal(size=(2, channels, height, width)).astype(dtype)
+        shape = (channels, filters) if transposed else (filters, channels)
+        weight = rng.normal(size=(*shape, *kernel)).astype(dtype)
+        expected = function(x, weight, **options)
+        last = np.ascontiguousarray(x.transpose(0, 2, 3, 1))
+        for threads in (1, 3):
+            found = function(last.transpose(0, 3, 1, 2), weight, threads=threads, **options)
+            assert same_bits(found, expected)
+            assert found.transpose(0, 2, 3, 1).flags.c_contiguous or channels == 1
+            found = function(last, weight, layout="NHWC", threads=threads, **options)
+            assert same_bits(found.transpose(0, 3, 1, 2), expected)
+
+
+def test_channels_last_input_is_not_copied():
+    import tracemalloc
+
+    x = np.ones((2, 64, 64, 256), np.float32)  # (N, H, W, C): 8 MB
+    weight = np.ones((3, 256, 1, 1), np.float32)
+    gch.conv2d(x, weight, layout="NHWC")
+    tracemalloc.start()
+    gch.conv2d(x, weight, layout="NHWC")
+    gch.conv2d(x.transpose(0, 3, 1, 2), weight)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < x.nbytes / 8
