@@ -191,7 +191,8 @@ enum gch_status gch_torch_normal(enum gch_real real, enum gch_torch_capability c
     struct engine engine;
     if (count < 0) return GCH_BAD_VALUE;
     const ptrdiff_t most_of_few = 4 * count; /* two numbers in double a pair, and it may be an odd one */
-    const ptrdiff_t words = count < SMALL ? most_of_few : most_words(real, count) + most_words(real, 2 * SMALL);
+    const ptrdiff_t words =
+        count < SMALL ? most_of_few : most_words(real, count) + most_words(real, 2 * SMALL);
     if (load_engine(&engine, state, words) != GCH_OK) return GCH_BAD_VALUE;
     if (count < SMALL) {
         draw_few_normals(&engine, real, capability, state, out, count, mean, std);

@@ -34,8 +34,7 @@ static enum gch_status run_normal(void *context, ptrdiff_t first, ptrdiff_t last
     struct job *job = context;
     void *out;
     ptrdiff_t count = begin(job, first, last, &out);
-    return gch_torch_normal(job->real, job->capability, job->state, out, count, job->a, job->b,
-                            job->threads);
+    return gch_torch_normal(job->real, job->capability, job->state, out, count, job->a, job->b, job->threads);
 }
 
 static enum gch_status run_shuffle(void *context, ptrdiff_t first, ptrdiff_t last)
