@@ -77,7 +77,7 @@ def sheet(rows: Sequence["SheetRow"], title: str) -> "Figure":
         _strip(cells, row)
         cells[3].text(0, 1, row.name, fontsize=12, fontweight="bold", va="top", color=row.color)
         cells[3].text(0, 0.76, fill(row.about, 90), fontsize=8.5, va="top", color="#555555")
-        cells[3].text(0, 0.54, fill(row.answer, 78), fontsize=9.5, va="top", linespacing=1.2)
+        cells[3].text(0, 0.54, fill(row.answer, 72), fontsize=9.5, va="top", linespacing=1.2)
         cells[3].text(0, 0.0, row.numbers, fontsize=8.5, va="bottom", color="#555555")
     return figure
 
