@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch])
 
-.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity check-prediction wheel clean core c-checks
+.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity check-prediction operator-norm wheel clean core c-checks
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,10 @@ parity: $(VENV)/extra-test ## every function beside its counterpart in PyTorch: 
 check-prediction: $(VENV)/extra-test ## predicted and calibrated colours on images not used for either: writes docs/prediction.md
 	$(SUBMAKE) core
 	$(BIN)/python docs/prediction.py
+
+operator-norm: $(VENV)/extra-test ## gains of a convolution beside the norm PyTorch divides by: writes docs/operator_norm.md
+	$(SUBMAKE) core
+	$(BIN)/python docs/operator_norm.py
 
 wheel: $(VENV)/extra-test ## source distribution and wheel, in dist/
 	$(BIN)/python -m build --quiet

@@ -50,6 +50,9 @@ def frequency_values(
     threads: int,
     /,
 ) -> None: ...
+def frequency_peaks(
+    gram: NDArray[Any], lines: NDArray[Any], columns: NDArray[Any], peaks: NDArray[Any], threads: int, /
+) -> None: ...
 
 # convolutions
 Geometry = tuple[int, int, int, int, int, int, int, int, int, int, int, int]

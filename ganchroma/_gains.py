@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 ROWS = 16  # of the largest matrix that the core diagonalises
 _MOST_FREQUENCIES = 2**40  # sizes of arrays, multiplied by those of a matrix, still fit their integers
+_SAFE = 64  # weights of 2**-64 to 2**64 are taken as they are: their fourth powers occur
 _TOGETHER = 1 << 20  # numbers of transfer matrices made at a time in NumPy
 
 
@@ -49,7 +50,7 @@ class Layer(NamedTuple):
 
 
 class System(NamedTuple):
-    """The same layer at stride 1, with weights of about 1."""
+    """The same layer at stride 1, with weights that are neither huge nor tiny."""
 
     filters: Floats  # (rows, kh, kw, channels)
     exponent: int  # the layer's are these times 2**exponent
@@ -83,17 +84,26 @@ def make_system(layer: Layer, *, small: bool = False) -> System | None:
         return None
     exponent = math.frexp(peak)[1] if peak else 0
     if layer.stride == (1, 1):
-        order = (1, 2, 3, 0) if layer.transposed else (0, 2, 3, 1)
-        filters = np.ascontiguousarray(weight.transpose(order), np.float64)
+        filters = weight.transpose((1, 2, 3, 0) if layer.transposed else (0, 2, 3, 1))
     else:
         filters = _phases(layer)
-    if exponent:
-        filters = np.ldexp(filters, -exponent)
     if layer.transposed:
         filters = filters[:, ::-1, ::-1]
     if small and filters.shape[3] < filters.shape[0]:
         filters = filters[:, ::-1, ::-1].transpose(3, 1, 2, 0)
-    return System(np.ascontiguousarray(filters), exponent)
+    aligned = _empty(filters.shape)
+    aligned[...] = filters
+    if abs(exponent) <= _SAFE:
+        return System(aligned, 0)
+    return System(np.ldexp(aligned, -exponent, out=aligned), exponent)
+
+
+def _empty(shape: tuple[int, ...]) -> Floats:
+    """An array that begins where a cache line does: the core reads it in vectors of that size."""
+    count = math.prod(shape)
+    memory = np.empty(count + 7)
+    first = -memory.__array_interface__["data"][0] // 8 % 8
+    return memory[first : first + count].reshape(shape)
 
 
 def _phases(layer: Layer) -> Floats:
@@ -147,10 +157,15 @@ def largest(system: System, gram: Gram | None, lines: Floats, columns: Floats, t
 def grid_largest(system: System, gram: Gram | None, grid: Pair, threads: int | None) -> tuple[float, Pair]:
     """The largest over the frequencies of a grid, and where."""
     height, width = grid
-    lines, columns = np.arange(height // 2 + 1) / height, np.arange(width) / width
-    values = largest(system, gram, lines, columns[None], threads)
-    place = divmod(int(values.argmax()), width)
-    return float(values[place]), (int(place[0]), int(place[1]))
+    lines, columns = np.arange(height // 2 + 1) / height, np.arange(width)[None] / width
+    if gram is None:
+        values = largest(system, gram, lines, columns, threads)
+        place = divmod(int(values.argmax()), width)
+        return float(values[place]), place
+    peaks = np.empty((len(lines), 2))
+    _core.frequency_peaks(gram.products, lines, columns, peaks, resolve_threads(threads))
+    line = int(peaks[:, 0].argmax())
+    return float(peaks[line, 0]), (line, int(peaks[line, 1]))
 
 
 def grid_values(system: System, grid: Pair, threads: int | None) -> tuple[Floats, NDArray[np.complex128]]:
@@ -178,7 +193,9 @@ def grid_values(system: System, grid: Pair, threads: int | None) -> tuple[Floats
             part = slice(done, done + len(matrix))
             if rows > ROWS:
                 left, found, _ = np.linalg.svd(matrix, full_matrices=False)
-                vectors[y[part], x[part]] = left[..., 0]
+                first = left[..., 0]  # in the phase that the core chooses
+                first = first * np.exp(-0.5j * np.angle((first * first).sum(axis=1, keepdims=True)))
+                vectors[y[part], x[part]] = np.where(first.real.sum(axis=1, keepdims=True) < 0, -first, first)
             else:
                 found = np.linalg.svd(matrix, compute_uv=False)
             values[y[part], x[part]] = found[:, :count]

@@ -213,16 +213,8 @@ def frequency_response(
         values, vectors = grid_values(system, grid, threads)
         with np.errstate(over="ignore"):
             values = np.ldexp(values, system.exponent)
-        directions = _in_phase(vectors).reshape(*grid, *phases, layer.out_channels)
+        directions = vectors.reshape(*grid, *phases, layer.out_channels)
     height_width = (grid[0], grid[1])
     if not layer.transposed:
         height_width = (grid[0] * layer.stride[0], grid[1] * layer.stride[1])
     return FrequencyResponse(layer.weight, layer.transposed, layer.stride, height_width, values, directions)
-
-
-def _in_phase(vectors: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """Turned so that the real part is as long as it can be: so that the sum of squares is real and positive."""
-    square = np.einsum("hwi,hwi->hw", vectors, vectors)
-    turned: NDArray[np.complex128] = vectors * np.exp(-0.5j * np.angle(square))[..., None]
-    turned[turned.real.sum(axis=-1) < 0] *= -1
-    return turned

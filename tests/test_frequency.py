@@ -226,6 +226,25 @@ def raw(weight, height, width, *, threads=1, vectors=True):
     return values, left
 
 
+@pytest.mark.parametrize("special", ["random", "equal", "zero"])
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 3, 3), (2, 5, 2, 2), (3, 3, 3, 3), (4, 40, 1, 5), (12, 64, 2, 2), (16, 1, 2, 2)]
+)
+def test_peaks_are_the_largest_values(isa, shape, special):
+    """To the bit, and the first of them, though most columns are passed over."""
+    weight = random(shape) * {"random": 1, "equal": 1, "zero": 0}[special]
+    if special == "equal":
+        weight[..., 1:] = 0  # nothing changes along a line
+    rows, _, kh, kw = shape
+    for width in (1, 7, 8, 9, 40):
+        values, _ = raw(weight, 12, width, vectors=False)
+        gram, peaks = np.empty((kh, 2 * kw - 1, rows, rows)), np.empty((7, 2))
+        _core.frequency_gram(np.ascontiguousarray(weight.transpose(0, 2, 3, 1)), gram, 1)
+        _core.frequency_peaks(gram, np.arange(7) / 12, np.arange(width)[None] / width, peaks, 1)
+        assert np.array_equal(peaks[:, 0], values[:7, :, 0].max(axis=1))
+        assert np.array_equal(peaks[:, 1], values[:7, :, 0].argmax(axis=1))
+
+
 def test_same_bits_for_every_thread_count(isa):
     weight = random((3, 700, 5, 5))
     results = set()
@@ -331,6 +350,28 @@ def test_the_binding_refuses_what_it_cannot_use(position, value):
     arguments[position] = value
     with pytest.raises((TypeError, ValueError)):
         _core.frequency_values(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("position", "value"),
+    [
+        (0, np.zeros((2, 2, 3, 3))),
+        (0, np.zeros((2, 3, 17, 17))),
+        (1, np.zeros(4)),
+        (2, np.zeros((2, 4))),
+        (2, np.zeros((1, 0))),
+        (3, np.zeros((3, 1))),
+        (3, np.zeros((4, 2))),
+        (3, None),
+        (4, None),
+    ],
+)
+def test_the_binding_refuses_what_it_cannot_use_for_peaks(position, value):
+    arguments = [np.zeros((2, 3, 3, 3)), np.zeros(3), np.zeros((1, 4)), np.zeros((3, 2)), 1]
+    _core.frequency_peaks(*arguments)
+    arguments[position] = value
+    with pytest.raises((TypeError, ValueError)):
+        _core.frequency_peaks(*arguments)
 
 
 @pytest.mark.parametrize(

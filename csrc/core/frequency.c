@@ -12,32 +12,42 @@ struct gch_frequency_plan {
     double *waves;     /* (2 * reach, padded) of columns that all lines share, then each worker's scratch */
 };
 
-static void gram_offset(void *context, ptrdiff_t index, int worker)
+struct offsets {
+    const struct gch_frequency_filters *filters;
+    ptrdiff_t first, last;
+};
+
+static void gram_offsets(void *context, ptrdiff_t index, int worker)
 {
-    const struct gch_frequency_filters *f = context;
-    const ptrdiff_t width = 2 * f->kernel[1] - 1, dy = index / width, dx = index % width - (f->kernel[1] - 1);
-    const ptrdiff_t taps = f->kernel[0] * f->kernel[1], from = dx < 0 ? -dx : 0,
-                    to = dx < 0 ? f->kernel[1] : f->kernel[1] - dx;
-    double *gram = f->gram + index * f->rows * f->rows;
+    const struct offsets *range = context;
+    const struct gch_frequency_filters *f = range->filters;
+    const ptrdiff_t width = 2 * f->kernel[1] - 1, line = f->kernel[1] * f->channels,
+                    most = GCH_FREQUENCY_OFFSETS;
+    ptrdiff_t offset = range->first + index * most,
+              last = offset + most < range->last ? offset + most : range->last;
     (void)worker;
-    for (ptrdiff_t a = 0; a < f->rows; ++a) {
-        for (ptrdiff_t b = 0; b < f->rows; ++b) {
-            double sum = 0;
-            for (ptrdiff_t y = 0; y < f->kernel[0] - dy; ++y) { /* a row of taps is one run of numbers */
-                const ptrdiff_t first = a * taps + (y + dy) * f->kernel[1] + from + dx,
-                                second = b * taps + y * f->kernel[1] + from;
-                sum += gch_isa()->spectral[GCH_F64].dot(f->filters + first * f->channels,
-                                                        f->filters + second * f->channels,
-                                                        (to - from) * f->channels);
-            }
-            gram[a * f->rows + b] = sum;
-        }
+    while (offset < last) { /* those of one line together */
+        const ptrdiff_t dy = offset / width, rest = (dy + 1) * width - offset;
+        const struct gch_frequency_offsets now = {
+            .rows = f->rows,
+            .stride = f->kernel[0] * line,
+            .lines = f->kernel[0] - dy,
+            .taps = f->kernel[1],
+            .channels = f->channels,
+            .dx = offset % width - (f->kernel[1] - 1),
+            .count = last - offset < rest ? last - offset : rest,
+        };
+        gch_isa()->frequency.products(&now, f->filters + dy * line, f->filters,
+                                      f->gram + offset * f->rows * f->rows);
+        offset += now.count;
     }
 }
 
 void gch_frequency_gram(const struct gch_frequency_filters *filters, ptrdiff_t first, ptrdiff_t last)
 {
-    gch_parallel_for(first, last, filters->threads, gram_offset, (void *)filters);
+    struct offsets range = {filters, first, last};
+    const ptrdiff_t most = GCH_FREQUENCY_OFFSETS;
+    gch_parallel_for(0, (last - first + most - 1) / most, filters->threads, gram_offsets, &range);
 }
 
 /* Cosine and sine of a multiple of a frequency in turns; whole turns are taken off first, exactly. */
@@ -141,8 +151,15 @@ static void run_line(void *context, ptrdiff_t line, int worker)
     }
     sum_line(call, call->line_turns[line], sums);
     fill_series(call, sums, series);
-    gch_isa()->frequency(series, waves, n, call->reach[1], plan->padded, call->keep == 1, values,
-                         call->vectors == NULL ? NULL : vectors);
+    const struct gch_frequency_line kernel_line = {n, call->reach[1], plan->padded, series, waves};
+    if (call->peaks != NULL) {
+        ptrdiff_t column;
+        call->peaks[2 * line] = gch_isa()->frequency.peak(&kernel_line, values, &column);
+        call->peaks[2 * line + 1] = (double)column;
+        return;
+    }
+    gch_isa()->frequency.values(&kernel_line, call->keep == 1, values,
+                                call->vectors == NULL ? NULL : vectors);
     write_line(plan, line, values, vectors);
 }
 
@@ -150,8 +167,8 @@ enum gch_status gch_frequency_open(const struct gch_frequency_call *call, struct
 {
     const ptrdiff_t n = call->rows, most = (ptrdiff_t)1 << 30;
     *plan = NULL;
-    if (n < 1 || n > GCH_FREQUENCY_ROWS || call->keep < 1 || call->keep > n || call->threads < 1)
-        return GCH_BAD_VALUE;
+    if (n < 1 || n > GCH_FREQUENCY_ROWS || call->threads < 1) return GCH_BAD_VALUE;
+    if (call->peaks == NULL && (call->keep < 1 || call->keep > n)) return GCH_BAD_VALUE;
     if (call->columns < 1 || call->columns > most || call->reach[1] > most) return GCH_BAD_VALUE;
     if (call->height && call->lines != call->height / 2 + 1) return GCH_BAD_VALUE;
     struct gch_frequency_plan *made = gch_alloc(1, sizeof *made);

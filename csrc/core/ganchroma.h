@@ -227,9 +227,12 @@ struct gch_frequency_call {
     /* 0, or the lines of a real layer's whole grid: the first `lines` = height / 2 + 1 of it are computed, and column x
      * of line y is written to column -x of line -y as well, its vector conjugated. */
     ptrdiff_t height;
-    ptrdiff_t keep;  /* how many of the values are wanted, from the largest */
-    double *values;  /* (height or lines, columns, keep), descending */
-    double *vectors; /* (height or lines, columns, rows, 2): the left vector of the largest; or NULL */
+    double *peaks;  /* (lines, 2): the largest value of each line and its first column. Or NULL, and then */
+    ptrdiff_t keep; /* how many of the values are wanted, from the largest */
+    double *values; /* (height or lines, columns, keep), descending */
+    double *
+        vectors; /* (height or lines, columns, rows, 2): the left vector of the largest, in the phase in which its
+                        real part is longest and the sum of that not negative; or NULL */
     int threads;
 };
 

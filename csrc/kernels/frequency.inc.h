@@ -1,6 +1,6 @@
-/* Eigenvalues of small Hermitian matrices, one in each lane.
+/* Eigenvalues of small Hermitian matrices, one in each lane, and the products that the matrices are made of.
  *
- * Template. Needs: the f64 vocabulary. Gives: frequency_values for the table.
+ * Template. Needs: the f64 vocabulary. Gives: frequency_products, frequency_values, frequency_peak for the table.
  *
  * Up to FREQUENCY_FEW rows, and where a vector is wanted, by cyclic Jacobi rotations, which need no care for equal or
  * nearly equal eigenvalues, as a formula for the roots would. Otherwise by Householder's reflections to a tridiagonal
@@ -196,72 +196,265 @@ GCH_INLINE void frequency_tridiagonal(f64_vec *h, int rows)
         h[i * rows + i] = d[i];
 }
 
-GCH_INLINE void frequency_line(const double *series, const double *waves, int rows, ptrdiff_t reach,
-                               ptrdiff_t columns, int largest_only, double *values, double *vectors,
-                               f64_vec *h, f64_vec *u)
+/* The matrices of the columns from x on. */
+GCH_INLINE void frequency_fill(const struct gch_frequency_line *line, int rows, ptrdiff_t x, f64_vec *h)
 {
-    for (ptrdiff_t x = 0; x < columns; x += F64_LANES) {
-        const double *coefficient = series;
-        for (int i = 0; i < rows * rows; ++i) {
-            f64_vec sum = f64_set1(*coefficient++);
-            for (ptrdiff_t wave = 0; wave < 2 * reach; ++wave)
-                sum = f64_fma(f64_set1(*coefficient++), f64_load(waves + wave * columns + x), sum);
-            h[i] = sum;
+    const double *coefficient = line->series;
+    for (int i = 0; i < rows * rows; ++i) {
+        f64_vec sum = f64_set1(*coefficient++);
+        for (ptrdiff_t wave = 0; wave < 2 * line->reach; ++wave)
+            sum = f64_fma(f64_set1(*coefficient++), f64_load(line->waves + wave * line->columns + x), sum);
+        h[i] = sum;
+    }
+}
+
+/* Diagonalised; the vectors only where there is room for them. */
+GCH_INLINE void frequency_solve(f64_vec *h, f64_vec *u, int rows)
+{
+    if (rows > FREQUENCY_FEW && u == NULL)
+        frequency_tridiagonal(h, rows);
+    else
+        frequency_diagonalize(h, u, rows);
+}
+
+/* The next largest eigenvalue to place i, its vector to column 0 if i is 0; its root. */
+GCH_INLINE f64_vec frequency_next(f64_vec *h, f64_vec *u, int rows, int i)
+{
+    for (int j = i + 1; j < rows; ++j) {
+        const f64_vec a = h[i * rows + i], b = h[j * rows + j];
+        const f64_mask below = f64_less(a, b);
+        h[i * rows + i] = f64_select(below, b, a);
+        h[j * rows + j] = f64_select(below, a, b);
+        for (int k = 0; u != NULL && i == 0 && k < 2 * rows; ++k)
+            u[k * rows] = f64_select(below, u[k * rows + j], u[k * rows]);
+    }
+    return f64_sqrt(f64_max(h[i * rows + i], f64_set1(0)));
+}
+
+/* The vector in column 0 of u, turned by half the angle of z, the sum of its elements' squares: exp(-i angle / 2). */
+GCH_INLINE void frequency_turn_vector(const f64_vec *u, int rows, ptrdiff_t columns, double *vectors)
+{
+    const f64_vec zero = f64_set1(0), one = f64_set1(1), half = f64_set1(0.5);
+    f64_vec real = zero, imaginary = zero, sum = zero;
+    for (int i = 0; i < rows; ++i) {
+        const f64_vec re = u[i * rows], im = u[(rows + i) * rows];
+        real = f64_fma(re, re, f64_fma(f64_neg(im), im, real));
+        imaginary = f64_fma(f64_add(re, re), im, imaginary);
+    }
+    const f64_vec size = f64_sqrt(f64_fma(real, real, f64_mul(imaginary, imaginary)));
+    const f64_mask any = f64_less(zero, size);
+    const f64_vec cosine = f64_div(f64_abs(real), f64_select(any, size, one));
+    /* The larger of the half angle's cosine and sine, and the other by division: neither loses digits. */
+    const f64_vec large = f64_sqrt(f64_fma(half, cosine, half));
+    const f64_vec small = f64_div(f64_mul(half, f64_div(imaginary, f64_select(any, size, one))), large);
+    const f64_mask turned = f64_less(real, zero); /* beyond a right angle: cosine and sine change places */
+    f64_vec c = f64_select(turned, f64_abs(small), large);
+    f64_vec s = f64_select(turned, f64_copysign(large, imaginary), small);
+    c = f64_select(any, c, one);
+    s = f64_select(any, s, zero);
+    for (int i = 0; i < rows; ++i)
+        sum = f64_add(sum, f64_fma(c, u[i * rows], f64_mul(s, u[(rows + i) * rows])));
+    const f64_mask negative = f64_less(sum, zero);
+    c = f64_select(negative, f64_neg(c), c);
+    s = f64_select(negative, f64_neg(s), s);
+    for (int i = 0; i < rows; ++i) { /* + 0: no zero is negative */
+        const f64_vec re = u[i * rows], im = u[(rows + i) * rows];
+        f64_store(vectors + 2 * i * columns, f64_add(f64_fma(c, re, f64_mul(s, im)), zero));
+        f64_store(vectors + (2 * i + 1) * columns, f64_add(f64_fma(c, im, f64_neg(f64_mul(s, re))), zero));
+    }
+}
+
+GCH_INLINE void frequency_values_of(const struct gch_frequency_line *line, int rows, int largest_only,
+                                    double *values, double *vectors, f64_vec *h, f64_vec *u)
+{
+    for (ptrdiff_t x = 0; x < line->columns; x += F64_LANES) {
+        frequency_fill(line, rows, x, h);
+        frequency_solve(h, u, rows);
+        for (int i = 0; i < (largest_only ? 1 : rows); ++i)
+            f64_store(values + i * line->columns + x, frequency_next(h, u, rows, i));
+        if (u != NULL) frequency_turn_vector(u, rows, line->columns, vectors + x);
+    }
+}
+
+/* Most columns are passed over: no eigenvalue of n is above mean + sqrt((n - 1) deviation), where mean is the n-th part
+ * of the trace and deviation that of the sum of squares about it (Wolkowicz and Styan 1980), which is close where n is
+ * small. The columns with the highest bound come first. */
+GCH_INLINE double frequency_peak_of(const struct gch_frequency_line *line, int rows, double *bounds,
+                                    ptrdiff_t *column, f64_vec *h)
+{
+    const f64_vec zero = f64_set1(0), part = f64_set1(1.0 / rows), slack = f64_set1(1 + 0x1p-40);
+    for (ptrdiff_t x = 0; x < line->columns; x += F64_LANES) {
+        frequency_fill(line, rows, x, h);
+        f64_vec mean = zero, squares = zero;
+        for (int i = 0; i < rows; ++i)
+            mean = f64_fma(h[i * rows + i], part, mean);
+        for (int i = 0; i < rows; ++i) {
+            const f64_vec apart = f64_sub(h[i * rows + i], mean);
+            squares = f64_fma(apart, apart, squares);
+            for (int j = 0; j < rows; ++j) /* an element off the diagonal stands there for two */
+                if (j != i)
+                    squares = f64_fma(f64_add(h[i * rows + j], h[i * rows + j]), h[i * rows + j], squares);
         }
-        if (rows > FREQUENCY_FEW && u == NULL)
-            frequency_tridiagonal(h, rows);
-        else
-            frequency_diagonalize(h, u, rows);
-        for (int i = 0; i < (largest_only ? 1 : rows); ++i) {
-            for (int j = i + 1; j < rows; ++j) {
-                const f64_vec a = h[i * rows + i], b = h[j * rows + j];
-                const f64_mask below = f64_less(a, b);
-                h[i * rows + i] = f64_select(below, b, a);
-                h[j * rows + j] = f64_select(below, a, b);
-                for (int k = 0; u != NULL && i == 0 && k < 2 * rows; ++k)
-                    u[k * rows] = f64_select(below, u[k * rows + j], u[k * rows]);
-            }
-            f64_store(values + i * columns + x, f64_sqrt(f64_max(h[i * rows + i], f64_set1(0))));
+        squares = f64_mul(squares, f64_mul(part, f64_set1(rows - 1)));
+        f64_store(bounds + x, f64_sqrt(f64_mul(f64_add(f64_abs(mean), f64_sqrt(squares)), slack)));
+    }
+    double best = -1;
+    for (;;) {
+        ptrdiff_t first = -1;
+        double highest = best;
+        for (ptrdiff_t x = 0; x < line->columns; ++x) {
+            if (bounds[x] < highest || bounds[x] < 0) continue;
+            if (first >= 0 && bounds[x] == highest) continue;
+            highest = bounds[x];
+            first = x;
         }
-        for (int i = 0; u != NULL && i < 2 * rows; ++i) { /* + 0: no zero is negative */
-            const int to = i < rows ? 2 * i : 2 * (i - rows) + 1;
-            f64_store(vectors + to * columns + x, f64_add(u[i * rows], f64_set1(0)));
+        if (first < 0) return best;
+        first -= first % F64_LANES;
+        frequency_fill(line, rows, first, h);
+        frequency_solve(h, NULL, rows);
+        double found[F64_LANES];
+        f64_store(found, frequency_next(h, NULL, rows, 0));
+        for (int lane = 0; lane < F64_LANES; ++lane) {
+            const ptrdiff_t at = first + lane;
+            if (found[lane] > best || (found[lane] == best && at < *column)) best = found[lane], *column = at;
+            bounds[at] = -1;
         }
     }
 }
 
 /* For a constant `rows` <= FREQUENCY_FEW everything unrolls. */
-GCH_INLINE void frequency_few(const double *series, const double *waves, int rows, ptrdiff_t reach,
-                              ptrdiff_t columns, int largest_only, double *values, double *vectors)
+GCH_INLINE void frequency_few(const struct gch_frequency_line *line, int rows, int largest_only,
+                              double *values, double *vectors)
 {
     f64_vec h[FREQUENCY_FEW * FREQUENCY_FEW], u[2 * FREQUENCY_FEW * FREQUENCY_FEW];
     if (vectors != NULL)
-        frequency_line(series, waves, rows, reach, columns, largest_only, values, vectors, h, u);
+        frequency_values_of(line, rows, largest_only, values, vectors, h, u);
     else
-        frequency_line(series, waves, rows, reach, columns, largest_only, values, NULL, h, NULL);
+        frequency_values_of(line, rows, largest_only, values, NULL, h, NULL);
 }
 
-static void frequency_values(const double *series, const double *waves, ptrdiff_t rows, ptrdiff_t reach,
-                             ptrdiff_t columns, int largest_only, double *values, double *vectors)
+static void frequency_values(const struct gch_frequency_line *line, int largest_only, double *values,
+                             double *vectors)
 {
     f64_vec h[GCH_FREQUENCY_ROWS * GCH_FREQUENCY_ROWS], u[2 * GCH_FREQUENCY_ROWS * GCH_FREQUENCY_ROWS];
-    switch (rows) {
+    switch (line->rows) {
     case 1:
-        frequency_few(series, waves, 1, reach, columns, largest_only, values, vectors);
+        frequency_few(line, 1, largest_only, values, vectors);
         break;
     case 2:
-        frequency_few(series, waves, 2, reach, columns, largest_only, values, vectors);
+        frequency_few(line, 2, largest_only, values, vectors);
         break;
     case 3:
-        frequency_few(series, waves, 3, reach, columns, largest_only, values, vectors);
+        frequency_few(line, 3, largest_only, values, vectors);
         break;
     case FREQUENCY_FEW:
-        frequency_few(series, waves, FREQUENCY_FEW, reach, columns, largest_only, values, vectors);
+        frequency_few(line, FREQUENCY_FEW, largest_only, values, vectors);
         break;
     default:
         if (vectors != NULL)
-            frequency_line(series, waves, (int)rows, reach, columns, largest_only, values, vectors, h, u);
+            frequency_values_of(line, (int)line->rows, largest_only, values, vectors, h, u);
         else
-            frequency_line(series, waves, (int)rows, reach, columns, largest_only, values, NULL, h, NULL);
+            frequency_values_of(line, (int)line->rows, largest_only, values, NULL, h, NULL);
+    }
+}
+
+static double frequency_peak(const struct gch_frequency_line *line, double *bounds, ptrdiff_t *column)
+{
+    f64_vec h[GCH_FREQUENCY_ROWS * GCH_FREQUENCY_ROWS];
+    *column = 0;
+    switch (line->rows) {
+    case 1:
+        return frequency_peak_of(line, 1, bounds, column, h);
+    case 2:
+        return frequency_peak_of(line, 2, bounds, column, h);
+    case 3:
+        return frequency_peak_of(line, 3, bounds, column, h);
+    case FREQUENCY_FEW:
+        return frequency_peak_of(line, FREQUENCY_FEW, bounds, column, h);
+    default:
+        return frequency_peak_of(line, (int)line->rows, bounds, column, h);
+    }
+}
+
+enum { PRODUCT_ROWS = 3, PRODUCT_LANES = 8 };
+
+typedef double frequency_lanes[PRODUCT_ROWS][PRODUCT_ROWS][PRODUCT_LANES];
+
+/* Up to three rows by three, `count` elements: six loads for nine multiply-adds. */
+GCH_INLINE void frequency_block(const double *const a[PRODUCT_ROWS], const double *const b[PRODUCT_ROWS],
+                                ptrdiff_t first, ptrdiff_t second, ptrdiff_t count, frequency_lanes lanes)
+{
+    for (int v = 0; v < PRODUCT_LANES; v += F64_LANES) {
+        f64_vec sum[PRODUCT_ROWS][PRODUCT_ROWS], x[PRODUCT_ROWS], y[PRODUCT_ROWS];
+        GCH_UNROLL
+        for (int i = 0; i < PRODUCT_ROWS; ++i)
+            GCH_UNROLL
+        for (int j = 0; j < PRODUCT_ROWS; ++j)
+            sum[i][j] = f64_load(&lanes[i][j][v]);
+        ptrdiff_t at = v;
+        for (; at + F64_LANES <= count; at += PRODUCT_LANES) {
+            GCH_UNROLL
+            for (int i = 0; i < PRODUCT_ROWS; ++i) {
+                x[i] = f64_load(a[i] + first + at);
+                y[i] = f64_load(b[i] + second + at);
+            }
+            GCH_UNROLL
+            for (int i = 0; i < PRODUCT_ROWS; ++i)
+                GCH_UNROLL
+            for (int j = 0; j < PRODUCT_ROWS; ++j)
+                sum[i][j] = f64_fma(x[i], y[j], sum[i][j]);
+        }
+        if (at < count) {
+            const f64_mask rest = f64_lanes(0, count - at);
+            GCH_UNROLL
+            for (int i = 0; i < PRODUCT_ROWS; ++i) {
+                x[i] = f64_load_part(a[i] + first + at, rest);
+                y[i] = f64_load_part(b[i] + second + at, rest);
+            }
+            GCH_UNROLL
+            for (int i = 0; i < PRODUCT_ROWS; ++i)
+                GCH_UNROLL
+            for (int j = 0; j < PRODUCT_ROWS; ++j)
+                sum[i][j] = f64_fma(x[i], y[j], sum[i][j]);
+        }
+        GCH_UNROLL
+        for (int i = 0; i < PRODUCT_ROWS; ++i)
+            GCH_UNROLL
+        for (int j = 0; j < PRODUCT_ROWS; ++j)
+            f64_store(&lanes[i][j][v], sum[i][j]);
+    }
+}
+
+/* Offset by offset within a row of taps, so that two rows of taps at a time are what the nearest cache must hold. */
+static void frequency_products(const struct gch_frequency_offsets *o, const double *first,
+                               const double *second, double *sums)
+{
+    const ptrdiff_t rows = o->rows;
+    for (ptrdiff_t place = 0; place < rows * rows; ++place) {
+        const ptrdiff_t a = place / rows, b = place % rows;
+        if (a % PRODUCT_ROWS || b % PRODUCT_ROWS) continue;
+        const double *x[PRODUCT_ROWS], *y[PRODUCT_ROWS];
+        for (ptrdiff_t i = 0; i < PRODUCT_ROWS; ++i) { /* rows that are missing repeat another */
+            x[i] = first + (a + i < rows ? a + i : a) * o->stride;
+            y[i] = second + (b + i < rows ? b + i : b) * o->stride;
+        }
+        frequency_lanes lanes[GCH_FREQUENCY_OFFSETS];
+        memset(lanes, 0, sizeof lanes);
+        for (ptrdiff_t line = 0; line < o->lines; ++line) {
+            for (ptrdiff_t k = 0; k < o->count; ++k) {
+                const ptrdiff_t dx = o->dx + k, from = dx < 0 ? -dx : 0, apart = dx < 0 ? -dx : dx;
+                const ptrdiff_t at = (line * o->taps + from) * o->channels;
+                frequency_block(x, y, at + dx * o->channels, at, (o->taps - apart) * o->channels, lanes[k]);
+            }
+        }
+        for (ptrdiff_t k = 0; k < o->count; ++k) {
+            for (ptrdiff_t i = 0; i < PRODUCT_ROWS && a + i < rows; ++i) {
+                for (ptrdiff_t j = 0; j < PRODUCT_ROWS && b + j < rows; ++j) {
+                    const double *p = lanes[k][i][j];
+                    sums[(k * rows + a + i) * rows + b + j] =
+                        ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+                }
+            }
+        }
     }
 }

@@ -24,7 +24,7 @@ struct gch_isa {
     struct gch_mt19937_kernels mt19937;
     struct gch_torch_kernels torch[GCH_REALS];
     struct gch_spectral_kernels spectral[GCH_REALS];
-    gch_frequency_kernel frequency;
+    struct gch_frequency_kernels frequency;
     struct gch_color_kernels color[GCH_REALS];
     struct gch_stats_kernels stats[GCH_REALS];
     gch_bytes_kernel levels_from_bytes;

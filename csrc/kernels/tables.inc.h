@@ -48,7 +48,7 @@ const struct gch_isa ISA_TABLE(ISA) = {
     .mt19937 = {mt19937_twist, mt19937_temper},
     .torch = {{torch_uniform_f32, torch_normal_f32}, {torch_uniform_f64, torch_normal_f64}},
     .spectral = {{spectral_dot_f32, spectral_add_f32}, {spectral_dot_f64, spectral_add_f64}},
-    .frequency = frequency_values,
+    .frequency = {frequency_products, frequency_values, frequency_peak},
     .color = {{color_lab_f32, color_hsv_f32, color_opponent_f32},
               {color_lab_f64, color_hsv_f64, color_opponent_f64}},
     .stats = {{stats_quantize_f32}, {stats_quantize_f64}},

@@ -60,9 +60,10 @@ static void check_kernel(const struct gch_isa *isa, int rows, int kind, int reac
         for (int b = 0; b < rows; ++b)
             norm += creal(entry(h, rows, a, b) * conj(entry(h, rows, a, b)));
     }
-    isa->frequency(series, waves, rows, reach, COLUMNS, 0, values, vectors);
-    isa->frequency(series, waves, rows, reach, COLUMNS, 0, alone, NULL);
-    isa->frequency(series, waves, rows, reach, COLUMNS, 1, first, NULL);
+    const struct gch_frequency_line line = {rows, reach, COLUMNS, series, waves};
+    isa->frequency.values(&line, 0, values, vectors);
+    isa->frequency.values(&line, 0, alone, NULL);
+    isa->frequency.values(&line, 1, first, NULL);
     const double scale = trace * 0x1p-47; /* some rotations' rounding */
     for (int x = 0; x < COLUMNS; ++x) {
         double sum = 0, squares = 0, length_squared = 0, rest = 0;
