@@ -3,11 +3,15 @@
 import math
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
+from ganchroma import _core
 from ganchroma._arrays import check_number
 from ganchroma._initialize import Array, Shape, filled, target
 from ganchroma.rng import RNGLike, as_stream
+
+_TOGETHER = 16  # rows that the core makes orthonormal, faster than BLAS would
+_SHORT = 2**-10  # beside a row of normal numbers: below it float32 would see the cancellation in double
 
 
 def orthogonal(
@@ -21,7 +25,8 @@ def orthogonal(
 ) -> Array:
     """A (semi-)orthogonal matrix times `gain`, all dimensions but the first taken as columns (Saxe et al. 2013).
 
-    The Q of a normal matrix, columns signed by the diagonal of R. NumPy's LAPACK makes it: the last bits depend on it.
+    The Q of a normal matrix's QR decomposition in which the diagonal of R is positive, computed in double. The last
+    bits depend on NumPy's BLAS, which makes the products of matrices with more than a few rows and columns.
 
     Raises
     ------
@@ -45,11 +50,29 @@ def orthogonal(
         if matrix.size:
             stream.normal(work, 0.0, 1.0, threads=threads)
             wide = matrix.shape[0] < matrix.shape[1]
-            q, r = np.linalg.qr(matrix.T if wide else matrix)
-            q *= np.where(np.diagonal(r) < 0, -scale, scale)
-            matrix[...] = q.T if wide else q
+            rows = np.array(matrix if wide else matrix.T, np.float64, order="C")
+            shortest = _orthonormalize(rows)
+            if work.dtype == np.float64 or shortest < _SHORT * math.sqrt(rows.shape[1]):
+                _orthonormalize(rows)
+            rows *= scale
+            matrix[...] = rows if wide else rows.T
 
     return filled(result, fill)
+
+
+def _orthonormalize(rows: NDArray[np.float64]) -> float:
+    """Gram-Schmidt in place, by halves; the length of the shortest row before it became 1.
+
+    What was lost to cancellation is lost in orthogonality; once more mends it ("twice is enough": Parlett, The
+    Symmetric Eigenvalue Problem, section 6.9).
+    """
+    if len(rows) <= _TOGETHER:
+        return _core.orthonormalize(rows)
+    half = len(rows) // (2 * _TOGETHER) * _TOGETHER or _TOGETHER
+    first, second = rows[:half], rows[half:]
+    shortest = _orthonormalize(first)
+    second -= second @ first.T @ first
+    return min(shortest, _orthonormalize(second))
 
 
 def sparse(

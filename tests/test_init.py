@@ -7,7 +7,7 @@ import oracle
 import pytest
 
 import ganchroma as gch
-from ganchroma import init
+from ganchroma import _core, _structured, init
 
 HEAD = (3, 128, 3, 3)
 RANDOM = {
@@ -205,13 +205,47 @@ def test_truncated_normal(mean, std, a, b, dtype):
     assert abs(x.std() / second - 1) < 4 * math.sqrt(8 / 4 / x.size)  # kurtosis up to 9, that of an exponential tail
 
 
-@pytest.mark.parametrize("shape", [(3, 1152), (1152, 3), (64, 3, 4, 4), (5, 5), (1, 4)])
+@pytest.mark.parametrize("shape", [(3, 1152), (1152, 3), (64, 3, 4, 4), (5, 5), (1, 4), (150, 150)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-6), (np.float64, 4e-15)])
 def test_orthogonal(shape, dtype, tolerance):
     """Orthonormal to some ten roundings of its dtype."""
     matrix = init.orthogonal(shape, 1.5, rng=0, dtype=dtype).reshape(shape[0], -1).astype(np.float64) / 1.5
     product = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
     assert np.abs(product - np.eye(len(product))).max() < tolerance
+
+
+@pytest.mark.parametrize("rows", [1, 2, 16, 17, 100])
+def test_orthonormal_rows(isa, rows):
+    """Against NumPy's LAPACK, whose R has signs of its own: each row in the span of its predecessors and its own."""
+    matrix = np.random.default_rng(0).normal(size=(rows, 130))
+    given = matrix.copy()
+    shortest = _structured._orthonormalize(matrix)
+    q, r = np.linalg.qr(given.T)
+    np.testing.assert_allclose(matrix, (q * np.sign(np.diagonal(r))).T, atol=1e-13)
+    assert shortest == pytest.approx(np.abs(np.diagonal(r)).min(), rel=1e-12)
+
+
+@pytest.mark.parametrize("rows", [8, 60])
+def test_twice_is_enough(rows):
+    """Rows of which one is all but a sum of the others: once leaves an error of the cancellation, twice none."""
+    matrix = np.random.default_rng(0).normal(size=(rows, 200))
+    matrix[-1] = matrix[:-1].sum(axis=0) + 1e-7 * matrix[-1]
+    assert 1e-7 < _structured._orthonormalize(matrix) < 1e-5
+    assert np.abs(matrix @ matrix.T - np.eye(rows)).max() > 1e-11
+    assert _structured._orthonormalize(matrix) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(rows), atol=4e-15)
+
+
+def test_orthonormal_rows_that_there_are_not():
+    """A row of zeros stays; more rows than columns leave nothing of the last: no division by zero."""
+    matrix = np.array([[3.0, 4.0], [0.0, 0.0], [1.0, 0.0]])
+    assert _core.orthonormalize(matrix) == 0
+    np.testing.assert_allclose(matrix, [[0.6, 0.8], [0, 0], [0.8, -0.6]], atol=1e-15)
+    assert _core.orthonormalize(np.empty((0, 3))) == math.inf
+    assert _core.orthonormalize(np.empty((2, 0))) == 0
+    for wrong in (None, np.zeros(3), np.zeros((2, 2), np.float32), np.zeros((4, 4))[::2]):
+        with pytest.raises((TypeError, ValueError)):
+            _core.orthonormalize(wrong)
 
 
 def test_orthogonal_has_no_preferred_sign():

@@ -201,6 +201,13 @@ void gch_spectral_step(enum gch_real real, const void *matrix, ptrdiff_t rows, p
 double gch_spectral_bilinear(enum gch_real real, const void *matrix, ptrdiff_t rows, ptrdiff_t columns,
                              const void *u, const void *v, double *scratch, int threads);
 
+/* -- orthonormal rows ------------------------------------------------------------------------------------- */
+
+/* Rows `first` to `last` - 1 of a matrix of doubles, made orthogonal to each other and to those before, which are
+ * orthonormal, and of length 1, by modified Gram-Schmidt. A row that is zero then stays zero. `shortest`: lowered to the
+ * length of the shortest before the division. */
+void gch_orthonormalize(double *matrix, ptrdiff_t columns, ptrdiff_t first, ptrdiff_t last, double *shortest);
+
 /* -- frequency response ---------------------------------------------------------------------------------- */
 
 /* The Gram matrices of `rows` filters (rows, kernel, channels), double: gram[dy][dx + kernel[1] - 1][a][b], for dy from 0

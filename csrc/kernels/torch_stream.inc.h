@@ -119,7 +119,9 @@ GCH_INLINE void FN(torch_sincos)(V(vec) x, V(vec) * sine, V(vec) * cosine)
 static void FN(torch_normal_polynomial)(REAL *data, ptrdiff_t blocks, REAL mean, REAL std)
 {
     enum { HALF = GCH_TORCH_BLOCK / 2, TOGETHER = 16, BYTES = HALF * sizeof(REAL) };
-    REAL first[TOGETHER * HALF] GCH_ALIGNED = {0}, second[TOGETHER * HALF] GCH_ALIGNED = {0};
+    REAL first[TOGETHER * HALF] GCH_ALIGNED, second[TOGETHER * HALF] GCH_ALIGNED;
+    memset(first, 0, LANES * sizeof *first); /* one block may not fill a vector */
+    memset(second, 0, LANES * sizeof *second);
     for (; blocks > 0; blocks -= TOGETHER, data += TOGETHER * GCH_TORCH_BLOCK) {
         const int now = blocks < TOGETHER ? (int)blocks : TOGETHER;
         for (int i = 0; i < now; ++i) {

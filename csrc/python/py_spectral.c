@@ -1,5 +1,7 @@
 #include "python/methods.h"
 
+#include <math.h>
+
 static PyObject *sigma(PyObject *module, PyObject *given)
 {
     (void)module;
@@ -86,7 +88,38 @@ done:
     return result;
 }
 
+struct rows {
+    double *matrix, shortest;
+    ptrdiff_t columns;
+};
+
+static enum gch_status run_rows(void *context, ptrdiff_t first, ptrdiff_t last)
+{
+    struct rows *job = context;
+    gch_orthonormalize(job->matrix, job->columns, first, last, &job->shortest);
+    return GCH_OK;
+}
+
+static PyObject *orthonormalize(PyObject *module, PyObject *given)
+{
+    (void)module;
+    PyArrayObject *matrix = gch_py_output(given, "matrix", NPY_FLOAT64, 2);
+    if (matrix == NULL) return NULL;
+    struct rows job = {(double *)PyArray_BYTES(matrix), INFINITY, PyArray_DIM(matrix, 1)};
+    const ptrdiff_t rows = PyArray_DIM(matrix, 0);
+    (void)gch_runtime_enter(1, 0);
+    PyObject *result = gch_py_run(run_rows, &job, rows, (double)rows * (double)rows * (double)job.columns);
+    gch_runtime_leave();
+    Py_DECREF((PyObject *)matrix);
+    if (result == NULL) return NULL;
+    Py_DECREF(result);
+    return PyFloat_FromDouble(job.shortest);
+}
+
 PyMethodDef gch_py_spectral_methods[] = {
+    {"orthonormalize", orthonormalize, METH_O,
+     "orthonormalize($module, matrix, /)\n--\n\n"
+     "Make rows (float64) orthonormal in place; returns the length of the shortest before it became 1."},
     {"spectral_sigma", sigma, METH_O,
      "spectral_sigma($module, matrix, /)\n--\n\nLargest singular value of a matrix with at most four rows."},
     {"spectral_power", (PyCFunction)(void (*)(void))power, METH_FASTCALL,

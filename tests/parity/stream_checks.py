@@ -123,8 +123,8 @@ def test_initialisers(name, arguments, dtype):
 @pytest.mark.parametrize("shape", [(30, 8), (8, 30), (3, 16, 3, 3), (9, 9)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_orthogonal(dtype, shape):
-    """The same normal numbers; the QR decompositions are two LAPACKs', each correct to about the size of the matrix
-    (30) times the unit of rounding, times the condition of a random matrix (below 300 here)."""
+    """The same normal numbers; the QR decompositions are PyTorch's LAPACK's and our Gram-Schmidt's, each correct to
+    about the size of the matrix (30) times the unit of rounding, times the condition of a random matrix, below 300."""
     theirs, ours = generators(3)
     tensor = torch.nn.init.orthogonal_(torch.empty(shape, dtype=dtype), 1.2, generator=theirs).numpy()
     array = gch.init.orthogonal(shape, 1.2, rng=ours, dtype=DTYPES[dtype])
