@@ -62,6 +62,14 @@ class Display:
         return self.badness < HEALTHY_BADNESS
 
     @property
+    def gray(self) -> bool:
+        """Whether there is no colour to see: hardly any chroma, or R, G and B all but equal."""
+        within = self.summary.within
+        if not self.summary.chroma >= VISIBLE_CHROMA:
+            return True
+        return within.std_levels >= 1 and within.achromatic_share > GRAY_SHARE
+
+    @property
     def near_end_share(self) -> float:
         """Share of the values within 1 % of an end of the range."""
         return self.summary.near_end_share

@@ -33,11 +33,12 @@ def test_untouched_batchnorm_is_named_and_cured_by_training_mode():
     features = relu_features()
     facts = ModuleFacts("eval", untouched=True, rerun=lambda put_right: features)
     result = solve(layer=sound_layer(), features=features * np.float32(0.004), module=facts)
-    assert names(result) == ["flat_amplitude"]
+    assert names(result) == ["batchnorm_eval"]
+    assert result.findings[0].kind == "flat_amplitude"
     assert "BatchNorm" in result.findings[0].reason
     assert result.after.display.healthy
     # A fact is a finding even where the display is in order.
-    assert names(solve(layer=sound_layer(), features=features, module=facts))[0] == "flat_amplitude"
+    assert names(solve(layer=sound_layer(), features=features, module=facts))[0] == "batchnorm_eval"
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.01])
@@ -69,7 +70,8 @@ def test_equal_filters_with_different_biases_are_a_tint():
 
 def test_large_gain_is_saturation():
     result = solve(layer=sound_layer(gain=60), features=relu_features())
-    assert names(result) == ["saturation"]
+    assert names(result) == ["gain"]
+    assert result.findings[0].kind == "saturation"
     assert result.after["activation"].details["near_end_share"] < 0.05
 
 
@@ -95,7 +97,7 @@ def test_collapse_remedy_keeps_every_channels_values():
 PATHS = {
     "display_channel": lambda levels: levels[:, [1, 1, 1]],
     "layout_reshape": channels_as_rows,
-    "range_mismatch": lambda levels: np.where(levels < 128, 0, 2 * (levels.astype(int) - 128)).astype(np.uint8),
+    "range_clip": lambda levels: np.where(levels < 128, 0, 2 * (levels.astype(int) - 128)).astype(np.uint8),
 }
 
 
@@ -164,7 +166,7 @@ def test_one_channel_of_a_saturated_image_needs_both_remedies():
     layer, features = sound_layer(gain=60), relu_features()
     network = quantize(layer(features), value_range=layer.value_range)
     result = solve(network[:, [0, 0, 0]], layer=layer, features=features)
-    assert set(names(result)) == {"display_channel", "saturation"}
+    assert set(names(result)) == {"display_channel", "gain"}
     assert result.after.display.healthy
 
 
@@ -173,7 +175,7 @@ def test_one_channel_of_a_clipped_image_is_two_steps():
     network = layer(features)
     shown = np.round(255 * np.clip(network, 0, 1)[:, [2, 2, 2]]).astype(np.uint8)
     result = solve(shown, layer=layer, features=features)
-    assert set(names(result)) == {"display_channel", "range_mismatch"}
+    assert set(names(result)) == {"display_channel", "range_clip"}
     assert np.array_equal(result.after.display.pictures, quantize(network, value_range=(-1, 1)).transpose(0, 2, 3, 1))
 
 
@@ -190,8 +192,8 @@ def test_a_fault_that_another_hides_is_found_behind_it():
     facts = ModuleFacts("eval", untouched=True, rerun=lambda put_right: features)
     result = solve(layer=sound_layer(gain=60), features=features * np.float32(0.02), module=facts)
     assert [(finding.name, finding.masked) for finding in result.findings] == [
-        ("flat_amplitude", False),
-        ("saturation", True),
+        ("batchnorm_eval", False),
+        ("gain", True),
     ]
     assert result.after.display.healthy
 

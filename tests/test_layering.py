@@ -37,7 +37,7 @@ DIAGNOSIS_LAYERS = [
     ["thresholds", "display", "evidence", "learning"],
     ["trace"],
     ["signs", "suspicion"],
-    ["network_causes", "display_causes", "causes"],
+    ["network_causes", "range_causes", "display_causes", "causes"],
     ["engine"],
     ["words", "pictures", "plots", "page", "report"],
 ]

@@ -9,35 +9,42 @@ from ganchroma.diagnosis.display_causes import (
     remedy_channel,
     remedy_layout,
     remedy_nothing,
-    remedy_range,
     suspect_channel,
     suspect_data,
     suspect_layout,
-    suspect_range,
 )
 from ganchroma.diagnosis.network_causes import (
+    remedy_batchnorm,
     remedy_collapse,
     remedy_filters,
     remedy_flat,
     remedy_saturation,
     remedy_spectral,
+    suspect_batchnorm,
     suspect_collapse,
     suspect_filters,
     suspect_flat,
+    suspect_gain,
     suspect_saturation,
     suspect_spectral,
+    suspect_tint,
 )
+from ganchroma.diagnosis.range_causes import range_causes, remedy_stretch, suspect_stretch
 from ganchroma.diagnosis.suspicion import Cause
 
 # In the order in which colour passes them; remedies are applied in this order.
 CAUSES: list[Cause] = [
     Cause("spectral_norm_eval", "saturation", suspect_spectral, remedy_spectral),
+    Cause("batchnorm_eval", "flat_amplitude", suspect_batchnorm, remedy_batchnorm),
     Cause("feature_collapse", "feature_collapse", suspect_collapse, remedy_collapse),
     Cause("identical_filters", "identical_filters", suspect_filters, remedy_filters),
+    Cause("monochrome_tint", "identical_filters", suspect_tint, remedy_filters),
     Cause("flat_amplitude", "flat_amplitude", suspect_flat, remedy_flat),
+    Cause("gain", "saturation", suspect_gain, remedy_saturation),
     Cause("saturation", "saturation", suspect_saturation, remedy_saturation),
     Cause("layout_reshape", "layout_reshape", suspect_layout, remedy_layout),
     Cause("display_channel", "display_channel", suspect_channel, remedy_channel),
-    Cause("range_mismatch", "range_mismatch", suspect_range, remedy_range),
+    Cause("min_max_display", "range_mismatch", suspect_stretch, remedy_stretch),
+    *range_causes(),
     Cause("gray_data", "gray_data", suspect_data, remedy_nothing),
 ]

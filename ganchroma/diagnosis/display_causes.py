@@ -3,24 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma.diagnosis import thresholds as limits
 from ganchroma.diagnosis.display import channels_as_rows, rows_as_channels
-from ganchroma.diagnosis.evidence import Evidence, to_levels
-from ganchroma.diagnosis.signs import (
-    better_reading,
-    compare_filters,
-    display_chroma,
-    equal_on_screen,
-    finite_range,
-    fitting_range,
-    is_gray,
-    outside_share,
-    tone_ends,
-)
-from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Suspicion, possible, proven
+from ganchroma.diagnosis.evidence import Evidence
+from ganchroma.diagnosis.range_causes import decoded
+from ganchroma.diagnosis.signs import better_reading, compare_filters, display_chroma, equal_on_screen, is_gray
+from ganchroma.diagnosis.suspicion import FACT, SIGN, Suspicion, possible, proven
 from ganchroma.stages import Trace
 
 # -- layout -----------------------------------------------------------------------------------------------------
@@ -68,7 +58,14 @@ def suspect_channel(evidence: Evidence, trace: Trace) -> Suspicion | None:
     words = "draw all three channels"
     step = evidence.step("channel")
     if step is not None:
-        return proven(step, words, f"plt.imshow({_decoded(evidence, 'image')}.transpose(1, 2, 0))  # no cmap")
+        return proven(step, words, f"plt.imshow({decoded(evidence, 'image')}.transpose(1, 2, 0))  # no cmap")
+    if evidence.single and not evidence.computed:
+        return Suspicion(
+            FACT,
+            {"channels": 1},
+            "the picture was given as one channel: whatever made it, it can hold no colour",
+            "if the network makes three channels, pass and draw all of them",
+        )
     if evidence.computed or not (is_gray(trace) and equal_on_screen(evidence)):
         return None
     return possible(
@@ -80,75 +77,6 @@ def suspect_channel(evidence: Evidence, trace: Trace) -> Suspicion | None:
 
 def remedy_channel(evidence: Evidence) -> Evidence | None:
     return evidence.without_step("channel") if evidence.step("channel") is not None else None
-
-
-# -- range ------------------------------------------------------------------------------------------------------
-
-
-def suspect_range(evidence: Evidence, trace: Trace) -> Suspicion | None:
-    words = "decode with the range the network makes"
-    step = evidence.step("range")
-    if step is not None:
-        return proven(step, words, f"shown = {_decoded(evidence, 'images')}")
-    seen = None if evidence.images is None or evidence.computed else finite_range(evidence.images)
-    if evidence.images is None or seen is None:
-        return None
-    (low, high), (least, most) = evidence.value_range, seen
-    outside = outside_share(evidence)
-    if outside > limits.OUTSIDE_SHARE:
-        fitting = fitting_range(least, most)
-        numbers = {"outside_share": outside, "minimum": least, "maximum": most, "fitting_range": list(fitting or ())}
-        return Suspicion(
-            FACT,
-            numbers,
-            f"{100 * outside:.2g} % of the values lie outside the stated range [{low:g}, {high:g}]: "
-            f"they span {least:.3g} to {most:.3g}",
-            words,
-            None if fitting is None else f"gch.diagnose(images, value_range={fitting})",
-        )
-    lowest, zero, full = tone_ends(evidence)
-    numbers = {"percentile_0.5": lowest, "share_of_0": zero, "share_of_255": full}
-    varies = trace.display is not None and trace.display.summary.within.std_levels >= 1
-    if lowest >= limits.WASHED_PERCENTILE and full < 0.5 and varies:
-        unused = evidence.images.dtype != np.uint8 and low < 0 <= least
-        return Suspicion(
-            FACT if unused else POSSIBLE,
-            numbers,
-            f"nothing is darker than mid-gray (0.5-percentile {lowest:.0f} of 255): [0, 1] read as [-1, 1]",
-            words,
-            f"gch.diagnose(images, value_range=({(low + high) / 2:g}, {high:g}))" if unused else None,
-            settle=None if unused else "layer= and features= show the values before they were drawn",
-        )
-    if zero > limits.CUT_AT_ZERO and full < limits.CUT_AT_FULL:
-        return Suspicion(
-            POSSIBLE,
-            numbers,
-            f"{100 * zero:.0f} % of the values are 0 and {100 * full:.1f} % 255: [-1, 1] cut off to [0, 1] looks like "
-            "this, and so does a black background",
-            words,
-            settle="layer= and features= show the values before they were drawn",
-        )
-    return None
-
-
-def remedy_range(evidence: Evidence) -> Evidence | None:
-    if evidence.step("range") is not None:
-        return evidence.without_step("range")
-    if evidence.images is None or evidence.computed:
-        return None
-    if outside_share(evidence) > limits.OUTSIDE_SHARE:
-        fitting = fitting_range(*(finite_range(evidence.images) or evidence.value_range))
-        return None if fitting is None else evidence.with_images(evidence.images, fitting)
-    if tone_ends(evidence)[0] >= limits.WASHED_PERCENTILE:
-        levels = to_levels(evidence.images, evidence.value_range)
-        return evidence.with_images(np.where(np.isfinite(levels), levels, np.float32(127.5)), (127.5, 255.0))
-    return None  # what was cut off is lost
-
-
-def _decoded(evidence: Evidence, name: str) -> str:
-    """Python that brings the network's image to [0, 1]."""
-    low, high = evidence.network_range
-    return name if (low, high) == (0, 1) else f"(({name} - {low:g}) / {high - low:g})"
 
 
 # -- gray data --------------------------------------------------------------------------------------------------

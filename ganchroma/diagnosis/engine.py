@@ -7,7 +7,7 @@ make a picture gray have no single remedy.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -15,8 +15,9 @@ import numpy as np
 
 from ganchroma.diagnosis.causes import CAUSES
 from ganchroma.diagnosis.evidence import Evidence
+from ganchroma.diagnosis.range_causes import stretch_remark
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Cause, Suspicion
-from ganchroma.diagnosis.thresholds import FIXED_PATTERN_SHARE
+from ganchroma.diagnosis.thresholds import ALL_ALIKE_SHARE, CONFIDENCE, FIXED_PATTERN_SHARE, POSSIBLE_CONFIDENCE
 from ganchroma.diagnosis.trace import measure_display, trace
 from ganchroma.stages import Display, Trace
 
@@ -44,6 +45,8 @@ class Finding:
         Whether it showed only after the other remedies were applied.
     stage : str or None
         Where the colour goes; None for where it goes by most faults of the kind.
+    confidence : float
+        How often such a finding is right, 0 to 1, as counted on labelled cases: see docs/confusion.md.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Finding:
     after: Display | None = None
     masked: bool = False
     stage: str | None = None
+    confidence: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class _Search:
 
     def answer(self) -> Answer:
         chosen, alternatives = self.smallest_sets()
-        findings = self.findings(chosen)
+        findings = self.findings(chosen, len(alternatives))
         listed = {finding.name for finding in findings}
         settle = [
             suspicion.settle
@@ -126,7 +130,7 @@ class _Search:
         return Answer(
             evidence=self.evidence,
             trace=self.trace,
-            findings=findings or [self.healthy()],
+            findings=findings or self.nothing_found(),
             notes=self.notes(),
             remedies=list(chosen) if solved else [],
             alternatives=[list(other) for other in alternatives],
@@ -169,7 +173,7 @@ class _Search:
             return (), []
         while True:
             facts = tuple(name for name in self.named(FACT) if name in self.remediable)
-            signs = [name for name in self.named(SIGN) if name in self.remediable]
+            signs = [name for name in self.signs_behind(facts) if name in self.remediable]
             tried = []
             for size in range(max(MOST_REMEDIES - len(facts), 0) + 1):
                 sets = [self.ordered(facts + extra) for extra in combinations(signs, size)]
@@ -180,6 +184,15 @@ class _Search:
             best = min(tried, key=self.badness)
             if not best or not self.uncover(best):
                 return facts, []
+
+    def signs_behind(self, facts: tuple[str, ...]) -> list[str]:
+        """The signs that are still there with the facts put right: what a fact explains needs no other cause."""
+        names = self.named(SIGN)
+        if not facts or not names:
+            return names
+        evidence = self.apply(facts)
+        measured = trace(evidence)
+        return [name for name in names if self.suspects[name][0].suspect(evidence, measured) is not None]
 
     def uncover(self, names: tuple[str, ...]) -> bool:
         """Suspect again behind these remedies; whether that shows a cause with a remedy."""
@@ -199,7 +212,7 @@ class _Search:
         display = self.display(names)
         return float("inf") if display is None or np.isnan(display.badness) else display.badness
 
-    def findings(self, chosen: tuple[str, ...]) -> list[Finding]:
+    def findings(self, chosen: tuple[str, ...], alternatives: int) -> list[Finding]:
         """Members of the chosen set, most needed first, then facts no remedy was tried for; all signs if unsolved."""
 
         def rank(name: str) -> tuple[bool, float]:
@@ -210,7 +223,7 @@ class _Search:
             names += [name for name in self.named(SIGN) if name not in names]
             if not self.named(FACT):
                 names += self.named(POSSIBLE)
-        return [self.finding(name, chosen) for name in names]
+        return [self.finding(name, chosen, alternatives) for name in names]
 
     def code(self, name: str, chosen: tuple[str, ...]) -> str | None:
         """A remedy as Python, for where the chosen remedies that colour passes before it are carried out, too."""
@@ -219,11 +232,20 @@ class _Search:
         if not earlier:
             return suspicion.code
         evidence = self.apply(earlier)
-        again = cause.suspect(evidence, trace(evidence))
-        return suspicion.code if again is None else again.code
+        measured = trace(evidence)
+        for other in self.causes:  # what is too large by its mean may then be so by its contrast
+            again = other.suspect(evidence, measured) if other.remedy is cause.remedy else None
+            if again is not None:
+                return again.code
+        return suspicion.code
 
-    def finding(self, name: str, chosen: tuple[str, ...]) -> Finding:
+    def finding(self, name: str, chosen: tuple[str, ...] = (), alternatives: int = 0) -> Finding:
         cause, suspicion = self.suspects[name]
+        confidence = CONFIDENCE[suspicion.strength]
+        if suspicion.strength == SIGN:
+            confidence /= 1 + alternatives
+        elif suspicion.strength == POSSIBLE:
+            confidence = POSSIBLE_CONFIDENCE.get(name, confidence)
         alone = name in self.remediable and name not in self.unmasked
         after = self.display((name,)) if alone else None
         return Finding(
@@ -238,14 +260,28 @@ class _Search:
             after=after,
             masked=name in self.unmasked,
             stage=suspicion.stage,
+            confidence=confidence,
         )
+
+    def nothing_found(self) -> list[Finding]:
+        """No cause, or what the picture leaves open although it is visible, coloured and not clipped; the likeliest
+        first."""
+        healthy = self.healthy()
+        named = self.named(POSSIBLE) if self.trace.display is not None and self.trace.display.healthy else []
+        open_ones = [self.finding(name) for name in named if self.suspects[name][1].stands_alone]
+        if not open_ones:
+            return [healthy]
+        doubt = max(finding.confidence for finding in open_ones)
+        status = "found" if doubt < 0.5 else "possible"
+        healthy = replace(healthy, status=status, confidence=min(healthy.confidence, 1 - doubt))
+        return sorted([healthy, *open_ones], key=lambda finding: -finding.confidence)
 
     def healthy(self) -> Finding:
         """What to say where no cause was found; "possible" where that is not the same as sound."""
         display = self.trace.display
         if display is None or display.summary.within.count == 0:
             reason = "there is no picture to judge; nothing that was given shows a fault"
-            return Finding("healthy", "healthy", "possible", reason=reason)
+            return Finding("healthy", "healthy", "possible", reason=reason, confidence=CONFIDENCE[POSSIBLE])
         summary = display.summary
         levels, near = summary.within.std_levels, display.near_end_share
         numbers = {
@@ -260,13 +296,15 @@ class _Search:
         )
         if display.healthy:
             status, reason = "found", f"the picture is visible, coloured and not clipped: {seen}"
+            confidence = CONFIDENCE[SIGN]
         else:
-            status = "possible"
+            status, confidence = "possible", CONFIDENCE[POSSIBLE]
             reason = (
                 f"outside the healthy band ({seen}), but no known fault shows its signs: "
                 "a dark or pale subject looks like this too"
             )
-        return Finding("healthy", "healthy", status, numbers, reason, badness_after=display.badness)
+        badness = display.badness
+        return Finding("healthy", "healthy", status, numbers, reason, badness_after=badness, confidence=confidence)
 
     def notes(self) -> list[str]:
         """Remarks that are no cause of gray."""
@@ -280,12 +318,15 @@ class _Search:
         order = self.evidence.step("order")
         if order is not None:
             found.append(order.detail)
+        stretch = stretch_remark(self.evidence)
+        found += [stretch] if stretch is not None and "min_max_display" not in self.suspects else []
         display = self.trace.display
         if display is None:
             return found
         summary = display.summary
         if display.healthy:
-            unlisted = self.named(POSSIBLE) + [name for name in self.named(SIGN) if name not in self.remediable]
+            unlisted = [name for name in self.named(POSSIBLE) if not self.suspects[name][1].stands_alone]
+            unlisted += [name for name in self.named(SIGN) if name not in self.remediable]
             found += [self.suspects[name][1].reason for name in unlisted]
         if summary.within.std_levels < 1:
             found.append(
@@ -296,7 +337,9 @@ class _Search:
             found.append(f"{summary.nonfinite:,} pixels with NaN or infinite values were left out")
         if summary.fixed is not None and summary.within.std_levels >= 1:
             share = float(np.trace(summary.fixed.covariance) / np.trace(summary.within.covariance))
-            if share > FIXED_PATTERN_SHARE:
+            if share > ALL_ALIKE_SHARE:
+                found.append("all images are all but the same one: mode collapse, or one latent repeated")
+            elif share > FIXED_PATTERN_SHARE:
                 found.append(
                     f"{100 * share:.0f} % of the images' energy is one fixed pattern, "
                     "the same in every image: it is no diversity"

@@ -106,6 +106,8 @@ class Evidence:
         How the pictures follow from the network's image.
     unrelated : bool
         Whether pictures were given that do not follow from the features by any path known.
+    single : bool
+        Whether the pictures were given as one channel.
     """
 
     images: Array | None = None
@@ -118,6 +120,7 @@ class Evidence:
     put_right: frozenset[str] = frozenset()
     path: Path = ()
     unrelated: bool = False
+    single: bool = False
 
     @cached_property
     def network(self) -> Array | None:
@@ -238,11 +241,12 @@ def collect(
             f"images has {len(pictures)} pictures and features has {len(evidence.features)}; "
             "pass the same batch in the same order"
         )
-    evidence = replace(evidence, images=pictures, value_range=stated)
+    single = np.shape(images)[-3 if layout == "NCHW" else -1] == 1
+    evidence = replace(evidence, images=pictures, value_range=stated, single=single)
     if evidence.network is None:
         return evidence
     network = np.clip(to_levels(some(evidence.network), evidence.network_range), 0, 255)
-    path = find_path(quantize(some(pictures), value_range=stated), network)
+    path = find_path(quantize(some(pictures), value_range=stated), network, single)
     if path is None:
         return replace(evidence, features=None, unrelated=True)
     return replace(evidence, path=path)

@@ -13,11 +13,44 @@ from ganchroma.diagnosis.signs import (
     compare_filters,
     filter_norms,
     is_gray,
+    one_tint,
     rescaled,
     rescaling_code,
 )
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Suspicion, possible
+from ganchroma.moments import ColorMoments
 from ganchroma.stages import Trace
+
+# -- BatchNorm in evaluation mode, its statistics untouched -----------------------------------------------------
+
+
+def suspect_batchnorm(evidence: Evidence, trace: Trace) -> Suspicion | None:
+    if not (evidence.module.batchnorm == "eval" and evidence.module.untouched):
+        return None
+    numbers: dict[str, Any] = {"batchnorm": "eval, running statistics untouched"}
+    names = evidence.module.untouched_layers
+    numbers |= {"layers": list(names)} if names else {}
+    seen = amplitude(evidence, trace)
+    varies = ""
+    if seen is not None:
+        numbers["std_levels"] = seen[0]
+        varies = f"; the image varies by {seen[0]:.2g} of 255 levels"
+    return Suspicion(
+        FACT,
+        numbers,
+        f"BatchNorm{_listed(names)} is in evaluation mode with running statistics that no batch has ever updated, "
+        f"so the hidden layers are not normalised at all{varies}",
+        "run the generator in training mode, or train it before looking at it in evaluation mode",
+        "images = generator.train()(z)",
+        stage="features",
+    )
+
+
+def remedy_batchnorm(evidence: Evidence) -> Evidence | None:
+    """Statistics of the batch, where the network can be run; else the gain at which they would leave the image."""
+    again = evidence.run_again("batchnorm")
+    return again if again is not None else remedy_flat(evidence)
+
 
 # -- flat amplitude ---------------------------------------------------------------------------------------------
 
@@ -28,20 +61,6 @@ def suspect_flat(evidence: Evidence, trace: Trace) -> Suspicion | None:
         return None
     levels, mean = seen
     numbers: dict[str, Any] = {"std_levels": levels}
-    if evidence.module.batchnorm == "eval" and evidence.module.untouched:
-        numbers["batchnorm"] = "eval, running statistics untouched"
-        names = evidence.module.untouched_layers
-        numbers |= {"layers": list(names)} if names else {}
-        return Suspicion(
-            FACT,
-            numbers,
-            f"BatchNorm{_listed(names)} is in evaluation mode with running statistics that no batch has ever updated, "
-            "so the hidden layers are not normalised at all; the image varies by "
-            f"{levels:.2g} of 255 levels",
-            "run the generator in training mode, or train it before looking at it in evaluation mode",
-            "images = generator.train()(z)",
-            stage="features",
-        )
     if levels >= limits.VISIBLE_LEVELS or at_an_end(mean):
         return None  # at an end everything is clipped, not faint: saturation
     reason = (
@@ -67,9 +86,6 @@ def suspect_flat(evidence: Evidence, trace: Trace) -> Suspicion | None:
 
 
 def remedy_flat(evidence: Evidence) -> Evidence | None:
-    again = evidence.run_again("batchnorm") if evidence.module.untouched else None
-    if again is not None:
-        return again
     if evidence.computed:
         return rescaled(evidence)
     if evidence.images is None:
@@ -135,41 +151,116 @@ def remedy_filters(evidence: Evidence) -> Evidence | None:
     return evidence.with_head(layer=layer.replace(weight=drawn.swapaxes(0, 1) if layer.transposed else drawn))
 
 
+# -- one tint ---------------------------------------------------------------------------------------------------
+
+
+def suspect_tint(evidence: Evidence, trace: Trace) -> Suspicion | None:
+    words = "draw the three filters independently: filters that are multiples of one another make one tint"
+    if evidence.layer is None or not evidence.computed:
+        return _tint_alone(trace, words) if evidence.layer is None else None
+    difference, cosine = compare_filters(evidence.layer)
+    linear = trace["linear"].moments
+    if difference <= limits.FILTERS_ALIKE or not cosine >= limits.FILTERS_COLLINEAR or linear is None:
+        return None
+    if not linear.participation_ratio <= limits.ONE_TINT_ONLY:
+        return None
+    norms = filter_norms(evidence.layer.filters).ravel()
+    return Suspicion(
+        FACT,
+        {"smallest_cosine": cosine, "norms": [float(norm) for norm in norms]},
+        f"the three filters point the same way (smallest cosine {cosine:.3f}) and differ in size alone "
+        f"({', '.join(f'{norm:.3g}' for norm in norms)}): every pixel has the same hue, more of it or less",
+        words,
+        _INDEPENDENT + (".swapaxes(0, 1))" if evidence.layer.transposed else ")"),
+    )
+
+
+def _tint_alone(trace: Trace, words: str) -> Suspicion | None:
+    numbers = one_tint(trace)
+    if numbers is None:
+        return None
+    return Suspicion(
+        POSSIBLE,
+        numbers,
+        f"all pixels have one tint (participation ratio of the colours {numbers['participation_ratio']:.2f}, natural "
+        "images 1.2): filters that are multiples of one another make that, and so does one photographed material",
+        words,
+        settle="layer= shows the filters",
+        stands_alone=True,
+    )
+
+
 # -- saturation -------------------------------------------------------------------------------------------------
 
 
+def suspect_gain(evidence: Evidence, trace: Trace) -> Suspicion | None:
+    """Saturated by contrast: the head's values reach far beyond the activation's range, both ways."""
+    share, before = _near_ends(trace), trace["linear"].moments if "linear" in trace else None
+    if share is None or before is None or not _too_loud(before):
+        return None
+    return Suspicion(
+        SIGN,
+        _saturated(share, before),
+        f"{100 * share:.0f} % of the network's values lie within 1 % of an end of the range: before the activation "
+        f"their std is {np.mean(before.std):.3g}, far beyond where it bends",
+        _LOWER,
+        rescaling_code(evidence),
+    )
+
+
 def suspect_saturation(evidence: Evidence, trace: Trace) -> Suspicion | None:
+    """Saturated by the mean, or for a reason that pictures alone do not show."""
+    share, before = _near_ends(trace), trace["linear"].moments if "linear" in trace else None
+    if share is None or (before is not None and _too_loud(before)):
+        return None
+    if before is None:
+        return Suspicion(
+            POSSIBLE,
+            {"near_end_share": share},
+            f"{100 * share:.0f} % of the picture's values lie within 1 % of an end of the range: a saturated head "
+            "looks like this, and so does a white or black background",
+            "lower the gain of the head: smaller weights, or a normalised layer before it",
+            settle="layer= and features= show whether the head saturates",
+        )
+    return Suspicion(
+        SIGN,
+        _saturated(share, before),
+        f"{100 * share:.0f} % of the network's values lie within 1 % of an end of the range; before the activation "
+        f"their std is {np.mean(before.std):.3g} and their mean {np.mean(before.mean):.3g}",
+        _LOWER,
+        rescaling_code(evidence),
+    )
+
+
+_LOWER = (
+    "lower the gain of the head: smaller weights, or a normalised layer before it; a saturated head also learns next "
+    "to nothing, because the gradient of the activation is gone"
+)
+
+
+def _near_ends(trace: Trace) -> float | None:
+    """Share of the values near an end of the range, where that is too much."""
     if "activation" in trace:
         share = float(trace["activation"].details["near_end_share"])
     elif trace.display is not None:
         share = trace.display.near_end_share
     else:
         return None
-    if not share > limits.NEAR_END_SHARE:
-        return None
-    numbers: dict[str, Any] = {"near_end_share": share}
-    remedy = "lower the gain of the head: smaller weights, or a normalised layer before it"
-    if not evidence.computed:
-        return Suspicion(
-            POSSIBLE,
-            numbers,
-            f"{100 * share:.0f} % of the picture's values lie within 1 % of an end of the range: a saturated head "
-            "looks like this, and so does a white or black background",
-            remedy,
-            settle="layer= and features= show whether the head saturates",
-        )
-    before = trace["linear"].moments
-    assert before is not None
-    numbers["std_before_activation"] = [float(value) for value in before.std]
-    numbers["mean_before_activation"] = [float(value) for value in before.mean]
-    return Suspicion(
-        SIGN,
-        numbers,
-        f"{100 * share:.0f} % of the network's values lie within 1 % of an end of the range; before the activation "
-        f"their std is {np.mean(before.std):.3g} and their mean {np.mean(before.mean):.3g}",
-        remedy + "; a saturated head also learns next to nothing, because the gradient of the activation is gone",
-        rescaling_code(evidence),
-    )
+    return share if share > limits.NEAR_END_SHARE else None
+
+
+def _too_loud(before: ColorMoments) -> bool:
+    """Whether the values are far out by their contrast rather than by their mean."""
+    middle = np.mean(before.value_range) if before.value_range[0] < 0 else 0.0  # a sigmoid bends about 0, too
+    return bool(np.mean(before.std) >= np.mean(np.abs(np.asarray(before.mean) - middle)))
+
+
+def _saturated(share: float, before: ColorMoments) -> dict[str, Any]:
+    return {
+        "near_end_share": share,
+        "std_before_activation": [float(value) for value in before.std],
+        "mean_before_activation": [float(value) for value in before.mean],
+    }
 
 
 def remedy_saturation(evidence: Evidence) -> Evidence | None:
@@ -203,14 +294,22 @@ def remedy_spectral(evidence: Evidence) -> Evidence | None:
 
 
 def suspect_collapse(evidence: Evidence, trace: Trace) -> Suspicion | None:
+    words = "look for a dead or collapsed layer before the head: one latent direction, a bottleneck, mode collapse"
     if "features" not in trace:
-        return None
+        numbers = one_tint(trace) if evidence.layer is None else None
+        if numbers is None:
+            return None
+        reason = "all pixels have one tint: collapsed features make that"
+        return Suspicion(
+            POSSIBLE, numbers, reason, words, settle="features= shows whether they vary", stands_alone=True
+        )
     details = trace["features"].details
-    ratio = details["participation_ratio"]
+    ratio, channels = details["participation_ratio"], details["channel_participation_ratio"]
     if details["nonfinite_share"] or (ratio is not None and ratio >= limits.COLLAPSED_PARTICIPATION):
         return None  # what is not a number hides what is
     before = trace["linear"].moments
-    one_tint = before is None or not before.participation_ratio >= limits.ONE_TINT
+    tint = before is None or not before.participation_ratio >= limits.ONE_TINT
+    certain = ratio is None or tint or (channels is not None and channels < limits.COLLAPSED_CHANNELS)
     if ratio is None:
         reason = f"the features are constant: all {details['channels']} channels are dead"
     else:
@@ -219,10 +318,10 @@ def suspect_collapse(evidence: Evidence, trace: Trace) -> Suspicion | None:
             "three filters, however different, make one tint"
         )
     return Suspicion(
-        FACT if ratio is None or one_tint else SIGN,  # few natural colours also come from few directions
-        {"participation_ratio": ratio, "channels": details["channels"]},
+        FACT if certain else SIGN,  # few natural colours also come from few directions
+        {"participation_ratio": ratio, "channel_participation_ratio": channels, "channels": details["channels"]},
         reason,
-        "look for a dead or collapsed layer before the head: one latent direction, a bottleneck, mode collapse",
+        words,
     )
 
 

@@ -34,6 +34,8 @@ class Diagnosis:
         Remarks that are no cause of gray.
     trace : Trace
         Colour at every stage that could be measured.
+    looks_gray : bool
+        Whether the pictures have no colour to see.
     remedies : list of str
         The smallest set of causes to put right so that the display is healthy.
     alternatives : list of list of str
@@ -108,11 +110,17 @@ class Diagnosis:
         return self.answer.settle
 
     @property
+    def looks_gray(self) -> bool:
+        """Whether the pictures have no colour to see, whatever the cause; False where there are none."""
+        display = self.trace.display
+        return display is not None and display.gray
+
+    @property
     def headline(self) -> str:
         """One sentence that answers "where did the colour go?"."""
         found = [finding for finding in self.causes if finding.status == "found"]
         if not found:
-            return words.unsettled(self.causes)
+            return words.unsettled(self.causes, self.looks_gray)
         first, *others = found
         sentence = words.sentence(first)
         display = self.trace.display
@@ -122,6 +130,8 @@ class Diagnosis:
             and display.healthy
         ):
             sentence = f"The picture has its colour, but the network has a fault: {first.name}."
+        if len(self.remedies) > 1:
+            return f"{sentence} {words.needs(self.remedies)}"
         if others:
             sentence += f" Also: {', '.join(finding.name for finding in others)}."
         return sentence
@@ -188,6 +198,7 @@ class Diagnosis:
                 "name": self.name,
                 "about": self.about,
                 "answer": self.headline,
+                "looks_gray": self.looks_gray,
                 "stages": [stage.to_dict() for stage in self.trace.stages],
                 "display": display.to_dict() if display is not None else None,
                 "causes": [_finding_dict(finding) for finding in self.causes],
@@ -256,6 +267,7 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
         "kind": finding.kind,
         "status": finding.status,
         "masked": finding.masked,
+        "confidence": finding.confidence,
         "stage": words.place(finding) or None,
         "reason": finding.reason,
         "evidence": finding.evidence,

@@ -89,10 +89,21 @@ def is_gray(trace: Trace) -> bool:
     """Whether there is a picture, with contrast, and by the healthy band its colour is missing."""
     if trace.display is None:
         return False
-    summary = trace.display.summary
-    if summary.within.count == 0 or not summary.within.std_levels >= 1:
-        return False
-    return summary.chroma < limits.VISIBLE_CHROMA or summary.within.achromatic_share > limits.GRAY_SHARE
+    within = trace.display.summary.within
+    return within.count > 0 and within.std_levels >= 1 and trace.display.gray
+
+
+def one_tint(trace: Trace) -> dict[str, float] | None:
+    """Measures of a picture that has contrast and colour, all of it along one direction; else None."""
+    if trace.display is None:
+        return None
+    within, chroma = trace.display.summary.within, trace.display.summary.chroma
+    if within.count == 0 or not within.std_levels >= limits.VISIBLE_LEVELS or not chroma >= limits.VISIBLE_CHROMA:
+        return None
+    ratio, share = within.participation_ratio, within.achromatic_share
+    if not ratio <= limits.ONE_TINT_ONLY or share > limits.GRAY_SHARE:
+        return None
+    return {"participation_ratio": ratio, "achromatic_share": share}
 
 
 def equal_on_screen(evidence: Evidence) -> bool:
@@ -161,7 +172,8 @@ def better_reading(evidence: Evidence) -> Reading | None:
         gain_x, gain_y = rough_x / other_x, rough_y / other_y
         if reading is rows_as_channels:
             repetition = _thirds_correlation(images)
-            doubtful = min(gain_x, gain_y) >= limits.SMOOTHER and repetition >= limits.THIRDS_ALIKE
+            gain = min(gain_x, gain_y)
+            doubtful = gain >= limits.SMOOTHER and gain * repetition >= limits.SMOOTHER_TIMES_THIRDS
         else:
             repetition = _row_cycle(images)
             doubtful = gain_y >= limits.SMOOTHER and repetition >= limits.ROW_CYCLE
@@ -234,15 +246,37 @@ def fitting_range(least: float, most: float) -> tuple[float, float] | None:
     return None
 
 
-def tone_ends(evidence: Evidence) -> tuple[float, float, float]:
-    """The 0.5-percentile of the finite values in levels, and the shares of black and of white ones."""
+@dataclass(frozen=True)
+class Tones:
+    """How dark and how bright pictures are, in 8-bit levels of their finite values.
+
+    Attributes
+    ----------
+    lowest, highest : float
+        The .5- and 99.5-percentile.
+    black, white : float
+        Shares of 0 and of 255.
+    near_ends : float
+        Share within 1 % of an end.
+    """
+
+    lowest: float
+    highest: float
+    black: float
+    white: float
+    near_ends: float
+
+
+def tones(evidence: Evidence) -> Tones:
     assert evidence.images is not None
     images = some(evidence.images)
     levels = quantize(images, value_range=evidence.value_range)[np.isfinite(images)]
     if not levels.size:
-        return float("nan"), 0.0, 0.0
+        return Tones(float("nan"), float("nan"), 0.0, 0.0, 0.0)
     count = np.bincount(levels, minlength=256)
-    return _percentile(count, 0.5), float(count[0] / levels.size), float(count[255] / levels.size)
+    near = float(count[:3].sum() + count[253:].sum()) / levels.size
+    shares = float(count[0] / levels.size), float(count[255] / levels.size)
+    return Tones(_percentile(count, 0.5), _percentile(count, 99.5), *shares, near)
 
 
 def _percentile(count: NDArray[Any], percent: float) -> float:
@@ -250,3 +284,30 @@ def _percentile(count: NDArray[Any], percent: float) -> float:
     place = percent / 100 * (count.sum() - 1)
     below, above = np.searchsorted(count.cumsum(), [np.floor(place), np.ceil(place)], side="right")
     return float(below + (above - below) * (place % 1))
+
+
+def wrapped_gain(evidence: Evidence) -> float:
+    """How much better neighbours agree on a ring of levels, on which 0 follows 255: what wrapped around jumps from one
+    end to the other where the image goes on smoothly."""
+    assert evidence.images is not None
+    images = some(evidence.images)
+    if min(images.shape[2:]) < 2 or not np.isfinite(images).all():
+        return 0.0
+    levels = quantize(images, value_range=evidence.value_range)
+    line = ring = 0.0
+    for first, second in ((levels[..., 1:], levels[..., :-1]), (levels[:, :, 1:], levels[:, :, :-1])):
+        apart = np.maximum(first, second) - np.minimum(first, second)
+        line += float(apart.mean())
+        ring += float(np.minimum(apart, np.uint8(0) - apart).mean())
+    return line / ring if ring > 0 else 0.0
+
+
+def stretches(evidence: Evidence) -> bool:
+    """Whether every one of several pictures reaches exactly from black to white, and hardly a pixel stays there."""
+    assert evidence.images is not None
+    images = some(evidence.images)
+    if len(images) < 2 or not np.isfinite(images).all():
+        return False
+    levels = quantize(images, value_range=evidence.value_range).reshape(len(images), -1)
+    ends = np.mean((levels == 0) | (levels == 255), axis=1)
+    return bool((levels.min(axis=1) == 0).all() and (levels.max(axis=1) == 255).all() and ends.max() < 0.01)

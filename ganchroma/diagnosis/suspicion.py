@@ -32,6 +32,8 @@ class Suspicion:
         Which further input would turn a possibility into an answer.
     stage : str, optional
         Where the colour goes, where that is another stage than for most faults of the kind.
+    stands_alone : bool
+        Whether a possibility is worth saying of a picture that is visible, coloured and not clipped.
     """
 
     strength: str
@@ -41,6 +43,7 @@ class Suspicion:
     code: str | None = None
     settle: str | None = None
     stage: str | None = None
+    stands_alone: bool = False
 
 
 @dataclass(frozen=True)

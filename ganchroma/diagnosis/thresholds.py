@@ -27,8 +27,12 @@ FILTERS_COLLINEAR = 0.98
 COLLAPSED_PARTICIPATION = 2.0
 # Patches sampled for it.
 PATCHES = 2048
-# Participation ratio of the three colours before the activation: one tint 1.0, natural colour 1.2.
+# That of the channels of one pixel: sound networks 1.5 and more, one pattern times numbers 1.0.
+COLLAPSED_CHANNELS = 1.2
+# Participation ratio of the three colours before the activation: one tint 1.0, natural colour 1.2. For pictures alone
+# the lower one: photographs of one material have 1.05.
 ONE_TINT = 1.1
+ONE_TINT_ONLY = 1.03
 
 # -- spectral norm ----------------------------------------------------------------------------------------------
 # u.Wv / sigma in evaluation mode: random vectors up to .13 (heads of 3, layers of up to 4096 filters), after one
@@ -39,6 +43,12 @@ WARM_SPECTRAL_NORM = 0.5
 # Root mean square difference that still counts as the same picture: rounding, or a tenth of its own contrast (JPEG).
 SAME_LEVELS = 1.5
 SAME_SHARE = 0.1
+# A path of more steps is believed where it fits twice as well, and by this many levels: in a picture of one level
+# rounding alone decides by less. A fit this close needs no better one: both are the same bytes.
+BETTER_LEVELS = 0.2
+EXACT_LEVELS = 0.02
+# Contrast times this much is a display that stretches it; less is the same picture within SAME_SHARE.
+RAISED = 1.05
 # Channels equal: mean spread between them, in levels (two levels apart by chance in a picture of two: .5 and more), or
 # against the contrast (JPEG).
 EQUAL_LEVELS = 0.25
@@ -46,21 +56,29 @@ EQUAL_CHANNELS = 0.02
 
 # -- layout, from pictures alone --------------------------------------------------------------------------------
 # Neighbour differences, this reading / the other one, in both directions: wrongly reshaped photographs 1.45-2.9 (a
-# planar buffer read as interleaved) or 2.9-90 (the reverse), sound ones .01-.69 in at least one direction.
+# planar buffer read as interleaved) or 2.9-90 (the reverse), reshaped generators 2.1 and more; sound ones .01-1.1, at
+# most 1.5, in at least one direction.
 SMOOTHER = 1.3
-SMOOTHER_CLEARLY = 2.5
-# Correlation of the left with the middle third: planar read as interleaved .90-1.0, sound pictures at most .63.
-THIRDS_ALIKE = 0.75
+SMOOTHER_CLEARLY = 1.8
+# That, times the correlation of the left with the middle third: planar read as interleaved 1.0 and more (untrained
+# generators .63 to .75 at 1.54 to 1.74, photographs .83 and more at 1.8), sound pictures at most .74.
+SMOOTHER_TIMES_THIRDS = 0.97
 # How much better a row agrees with the third below it than with the next: interleaved read as planar .45-.99, sound
 # pictures 0 (their third row is 1.4-2.4 times as far away).
 ROW_CYCLE = 0.35
 
 # -- range, from pictures alone ---------------------------------------------------------------------------------
-# [0,1] shown as [-1,1] has nothing under mid-gray (its .5-percentile); photographs have 0-34 there.
-WASHED_PERCENTILE = 126.5
-# tanh clipped to [0,1]: half of everything at 0, next to nothing at 255.
-CUT_AT_ZERO = 0.30
+# [0,1] shown as [-1,1] has nothing under mid-gray (its .5-percentile; 123 and more through JPEG); photographs have 0-34
+# there.
+WASHED_PERCENTILE = 120
+# tanh clipped to [0,1]: .29 and more at 0, next to nothing at 255; sound pictures at most .11 at 0.
+CUT_AT_ZERO = 0.20
 CUT_AT_FULL = 0.05
+# [0,1] taken for 8-bit levels is 0 and 1 alone.
+DARK_LEVELS = 1
+# Neighbours' differences, against those on a ring on which 0 follows 255: wrapped pictures 1.25-2.7, photographs and
+# generators at most 1.06.
+WRAPPED_GAIN = 1.15
 # Values outside the stated range by more than 1 % of its width.
 OUTSIDE_SHARE = 0.001
 
@@ -81,3 +99,12 @@ STUCK_SLOPE = 0.01
 # Share of the energy that one pattern common to all images must have to be worth a remark: an untrained DCGAN's has
 # 22-50 %, by what its transposed layers leave at every other pixel.
 FIXED_PATTERN_SHARE = 0.1
+# More than this is no pattern under the images, it is the images.
+ALL_ALIKE_SHARE = 0.98
+
+# -- confidence -------------------------------------------------------------------------------------------------
+# How often a finding of each strength was right on the first half of the labelled cases (`make confusion` prints the
+# figures of the other half beside these). A sign is shared among the sets of remedies that would do as well.
+CONFIDENCE = {"fact": 0.99, "sign": 0.97, "possible": 0.5}
+# Possibilities by name: several explain the same picture, and how often each was the one is counted, too.
+POSSIBLE_CONFIDENCE: dict[str, float] = {}

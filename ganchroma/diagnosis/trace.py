@@ -50,7 +50,8 @@ def measure_features(features: NDArray[Any], layer: OutputLayer) -> dict[str, An
 
     Energy is the mean square; the mean share is the part of it that the channels' means carry. The participation
     ratio (sum l)^2 / sum l^2 is that of the covariance of the patches one output pixel sees, sampled at a regular
-    grid of positions and corrected for the number of samples; None if they do not vary. Values that are not finite
+    grid of positions and corrected for the number of samples; None if they do not vary. That of the channels is of
+    single pixels. Values that are not finite
     are left out and their share is stated.
     """
     finite = np.isfinite(features)
@@ -59,13 +60,23 @@ def measure_features(features: NDArray[Any], layer: OutputLayer) -> dict[str, An
     energy = np.square(values, dtype=np.float64).sum(axis=(0, 2, 3)) / count
     means = values.sum(axis=(0, 2, 3), dtype=np.float64) / count
     samples = _patches(features, layer)
+    pixels = _pixels(features)
     return {
         "channels": features.shape[1],
         "energy": float(np.mean(energy)),
         "mean_share": float(np.mean(means**2) / np.mean(energy)) if energy.any() else None,
         "participation_ratio": _participation(samples[np.isfinite(samples).all(axis=1)]),
+        "channel_participation_ratio": _participation(pixels[np.isfinite(pixels).all(axis=1)]),
         "nonfinite_share": float(1 - finite.mean()),
     }
+
+
+def _pixels(features: NDArray[Any]) -> NDArray[np.float64]:
+    """(samples, channels) pixels on a regular grid of positions."""
+    count, channels, height, width = features.shape
+    places = np.linspace(0, count * height * width - 1, min(count * height * width, PATCHES)).astype(np.int64)
+    image, row, column = np.unravel_index(places, (count, height, width))
+    return features[image, :, row, column].reshape(-1, channels).astype(np.float64)
 
 
 def _patches(features: NDArray[Any], layer: OutputLayer) -> NDArray[np.float64]:

@@ -49,15 +49,21 @@ def sentence(finding: Finding) -> str:
     return ANSWERS[finding.kind][place(finding)]
 
 
-def unsettled(findings: Sequence[Finding]) -> str:
+def unsettled(findings: Sequence[Finding], gray: bool) -> str:
     """The answer where nothing is certain."""
     names = [finding.name for finding in findings]
     if names == ["healthy"]:
         return "No known fault shows in what was given."
-    gray = any(finding.kind == "gray_data" for finding in findings)
-    return (
-        "The picture is gray, and w" if gray else "W"
-    ) + f"hat was given does not say why; possible: {', '.join(names)}."
+    if "healthy" in names:
+        return f"The colour is there, but what was given leaves open: {', '.join(names)}."
+    opening = "The picture is gray, and w" if gray else "W"
+    return f"{opening}hat was given does not say why; possible: {', '.join(names)}."
+
+
+def needs(remedies: Sequence[str]) -> str:
+    """That one remedy alone is not enough."""
+    count = "both" if len(remedies) == 2 else f"all {len(remedies)}"
+    return f"It needs {count}: {', '.join(remedies[:-1])} and {remedies[-1]}."
 
 
 def summary(diagnosis: "Diagnosis") -> str:
