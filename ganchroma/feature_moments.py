@@ -262,18 +262,18 @@ class FeatureMoments:
         )
 
 
-def check_features(x: Any, layer: OutputLayer) -> NDArray[Any]:
-    """`x` as a layer's input that can be measured."""
+def check_features(x: Any, layer: OutputLayer, name: str = "x") -> NDArray[Any]:
+    """`x` as a layer's input that can be measured; `name` is the argument's in messages."""
     if not isinstance(layer, OutputLayer):
         raise TypeError(f"layer must be an OutputLayer, got {type(layer).__name__}")
-    features = as_array(x, "x", ndim=4)
+    features = as_array(x, name, ndim=4)
     if features.shape[1] != layer.in_channels or 0 in features.shape:
-        raise ValueError(f"x must be (N, {layer.in_channels}, h, w) for this layer, got shape {features.shape}")
+        raise ValueError(f"{name} must be (N, {layer.in_channels}, h, w) for this layer, got shape {features.shape}")
     if not np.isfinite(features).all():
-        raise ValueError("x holds NaN or infinite values: their moments are not defined")
+        raise ValueError(f"{name} holds NaN or infinite values: their moments are not defined")
     scale = layer.channel_scale
     if scale is not None and scale.ndim == 2 and len(scale) != len(features):
-        raise ValueError(f"channel_scale has {len(scale)} rows; x has {len(features)} images")
+        raise ValueError(f"channel_scale has {len(scale)} rows; {name} has {len(features)} images")
     return features
 
 

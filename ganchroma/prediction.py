@@ -315,7 +315,7 @@ def _matched(values: Array, linear: LinearColor) -> Array:
 
 def _sampled(layer: OutputLayer, features: Any, linear: LinearColor) -> Array:
     """(images, 3, samples) before the activation, of receptive fields at random places."""
-    x = check_features(features, layer)[:SAMPLED_IMAGES]
+    x = check_features(features, layer, "features")[:SAMPLED_IMAGES]
     scale = layer.channel_scale
     if scale is not None:
         x = x * (scale[: len(x)] if scale.ndim == 2 else scale)[..., np.newaxis, np.newaxis]

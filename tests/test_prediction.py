@@ -223,7 +223,7 @@ def test_theory_agrees_with_draws():
         (lambda m: gch.predict("layer", m), TypeError, "layer must be an OutputLayer"),
         (lambda m: gch.predict(LAYERS[0], "m"), TypeError, "feature_moments must be a FeatureMoments"),
         (lambda m: gch.predict(LAYERS[1], m), ValueError, "feature_moments are of another layer"),
-        (lambda m: gch.predict(LAYERS[0], m, features(2, 5)), ValueError, r"x must be \(N, 6, h, w\)"),
+        (lambda m: gch.predict(LAYERS[0], m, features(2, 5)), ValueError, r"features must be \(N, 6, h, w\)"),
         (lambda m: gch.predict_many(np.zeros((2, 3, 6, 3)), m), ValueError, "weights must have 5 dimensions"),
         (lambda m: gch.predict_many(np.zeros((2, 3, 6, 5, 5)), m), ValueError, r"weights must be \(B, 3, C, kh, kw\)"),
         (lambda m: gch.FeatureMoments.from_features(features(0), LAYERS[0]), ValueError, "x must be"),
