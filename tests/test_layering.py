@@ -26,7 +26,10 @@ PYTHON_LAYERS = [
         *("_gains", "_operator_norm", "_response_plot", "frequency", "spectral"),
         *("_images", "moments", "color", "_sums", "summary", "stats", "stages"),
     ],
-    ["_patches", "feature_moments", "_gauss", "prediction", "calibration"],
+    [
+        *("_patches", "feature_moments", "_gauss", "prediction", "calibration"),
+        *("_factor_sample", "_factor_levels", "_factor_analysis", "_factor_plot", "factorial"),
+    ],
     ["diagnosis"],
     ["demo"],
     ["torch", "scanning", "distributed"],
