@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ganchroma.diagnosis import Diagnosis as Diagnosis
     from ganchroma.diagnosis import ModuleFacts as ModuleFacts
     from ganchroma.diagnosis import diagnose as diagnose
+    from ganchroma.factorial import Factors as Factors
+    from ganchroma.factorial import factors as factors
     from ganchroma.feature_moments import FeatureMoments as FeatureMoments
     from ganchroma.prediction import predict as predict
     from ganchroma.prediction import predict_many as predict_many
@@ -31,6 +33,7 @@ __all__ = [
     "ChromaSummary",
     "ColorMoments",
     "Diagnosis",
+    "Factors",
     "FeatureMoments",
     "ModuleFacts",
     "OutputLayer",
@@ -46,6 +49,7 @@ __all__ = [
     "conv_transpose2d_backward",
     "demo",
     "diagnose",
+    "factors",
     "init",
     "predict",
     "predict_many",
@@ -61,9 +65,11 @@ _ON_FIRST_USE = {
     "demo": ("ganchroma.demo", None),
     "Diagnosis": ("ganchroma.diagnosis", "Diagnosis"),
     "ModuleFacts": ("ganchroma.diagnosis", "ModuleFacts"),
+    "Factors": ("ganchroma.factorial", "Factors"),
     "FeatureMoments": ("ganchroma.feature_moments", "FeatureMoments"),
     "calibrate": ("ganchroma.calibration", "calibrate"),
     "diagnose": ("ganchroma.diagnosis", "diagnose"),
+    "factors": ("ganchroma.factorial", "factors"),
     "predict": ("ganchroma.prediction", "predict"),
     "prediction": ("ganchroma.prediction", None),
     "predict_many": ("ganchroma.prediction", "predict_many"),
