@@ -1,7 +1,7 @@
 """The colour-calibrated initialiser: filters as near as can be to those given, whose images have the colours wanted."""
 
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,17 @@ __all__ = ["CalibrationError", "calibrate"]
 
 Array = NDArray[np.float64]
 
-ROUNDS = 8
+ROUNDS = 12
 CLOSE = 1e-3  # relative error of the covariance at which the loop ends: the images of a batch differ by more
 # Standard deviation, over the largest that values in [-1, 1] with that mean can have: beyond it the activation would
 # have to be driven so far into saturation that nothing is learned any more.
 REACHABLE = 0.90
-ROOM = 0.95  # of that: what the correction on real, not Gaussian, values needs
+ROOM = 0.95  # of a limit: what the correction on real, not Gaussian, values needs
+END = 0.98  # farthest mean, in half ranges: beyond it next to nothing is left to vary
+LEAST = 1e-3  # smallest standard deviation, in half ranges: an eighth of an 8-bit level; filters can't make none
+RELU_MEAN = 0.25  # smallest mean after relu, in standard deviations, that filters are asked for
+OFF = 0.015  # relative error from which on a warning says so
+FAR = 0.05  # relative error at which the colours are others than those asked for
 LOUD = 1.8  # standard deviation before tanh (or sigmoid, halved) from which on gradients are small
 FLAT = 1e-6  # smallest eigenvalue of the covariance before the activation, over the largest, that can be stretched
 
@@ -85,7 +90,8 @@ def calibrate(
     Warns
     -----
     UserWarning
-        If values before the activation get so large that little is learned, or a mean is out of reach without a bias.
+        If values before the activation get so large that little is learned, the colours stay some percent off, or a
+        mean is out of reach without a bias.
 
     Notes
     -----
@@ -111,35 +117,35 @@ def calibrate(
     if not (np.isfinite(target.mean).all() and np.isfinite(target.covariance).all()):
         raise ValueError("target holds NaN: its mean and covariance must be known")
     wanted = target.to(layer.value_range)
-    _check_reach(layer, wanted)
     start = _Start(layer, features, threads)
-    start.check_rank(wanted)
-    mean, covariance = wanted.mean, wanted.covariance
-    best, best_miss, loudest = layer, np.inf, 0.0  # the first round can't fail: its aim was checked
-    for _ in range(ROUNDS):
-        try:
-            made, deviation = start.aimed(mean, covariance, bias)
-        except ValueError:
-            break  # a correction went further than the activation reaches: the best so far is kept
-        measured = made.moments(features, threads=threads)
-        miss = float(np.linalg.norm(measured.covariance - wanted.covariance) / np.linalg.norm(wanted.covariance))
-        if bias:
-            miss = max(miss, float(np.abs(measured.mean - wanted.mean).max() / np.mean(wanted.std)))
-        if miss < best_miss:
-            best, best_miss, loudest = made, miss, deviation
-        if miss < CLOSE:
-            break
-        mean = mean + (wanted.mean - measured.mean if bias else 0.0)
-        covariance = positive(covariance + wanted.covariance - measured.covariance)
-    _warn(best, features, wanted, loudest, bias)
-    return best
+    within = _within_reach(layer, wanted)
+    start.check_rank(within)
+    best = start.closed_loop(within, bias)
+    if within is wanted and best.miss <= FAR:
+        _warn(best, wanted, bias)
+        return best.layer
+    nearest = within if best.miss <= FAR else best.measured
+    raise CalibrationError(
+        f"target has {_described(wanted)}, which {activation_name(layer.activation)} does not reach from these "
+        f"features; the nearest found has {_described(nearest)}: pass the error's .nearest as target",
+        nearest,
+    )
+
+
+class _Made(NamedTuple):
+    """A layer, the moments of its images, how far they are from those wanted, how loud it is before the activation."""
+
+    layer: OutputLayer
+    measured: ColorMoments
+    miss: float = np.inf
+    loudest: float = 0.0
 
 
 class _Start:
     """The layer as it was given, and its linear output: what every round starts from."""
 
     def __init__(self, layer: OutputLayer, features: Any, threads: int | None) -> None:
-        self.layer = layer
+        self.layer, self.features, self.threads = layer, features, threads
         moments = layer.moments(features, linear=True, threads=threads)
         self.bias = np.zeros(3) if layer.bias is None else layer.bias.astype(np.float64)
         self.mean = moments.mean - self.bias  # of what the filters alone make
@@ -160,6 +166,29 @@ class _Start:
                 f"{_text(nearest.correlation)}",
                 nearest,
             )
+
+    def closed_loop(self, wanted: ColorMoments, bias: bool) -> _Made:
+        """The best of some rounds, each of which corrects the aim by what the best so far missed: by all of it, or by
+        less where that led farther away or beyond what the activation reaches."""
+        best = _Made(self.layer, self.layer.moments(self.features, threads=self.threads))
+        aim = mean, covariance = wanted.mean, wanted.covariance
+        step = 1.0
+        for _ in range(ROUNDS):
+            try:
+                layer, deviation = self.aimed(mean, covariance, bias)
+                measured = layer.moments(self.features, threads=self.threads)
+                miss = _miss(measured, wanted, bias)
+            except ValueError:
+                miss = np.inf
+            if miss < best.miss:
+                best, aim, step = _Made(layer, measured, miss, deviation), (mean, covariance), min(1.0, 2 * step)
+            else:
+                step /= 2
+            if best.miss < CLOSE or np.isinf(best.miss):
+                break
+            mean = aim[0] + (step * (wanted.mean - best.measured.mean) if bias else 0.0)
+            covariance = positive(aim[1] + step * (wanted.covariance - best.measured.covariance))
+        return best
 
     def aimed(self, mean: Array, covariance: Array, bias: bool) -> tuple[OutputLayer, float]:
         """The layer that would be right for Gaussian values, and their largest deviation before the activation."""
@@ -182,42 +211,58 @@ class _Start:
         return made, float(np.sqrt(np.diag(spread)).max())
 
 
-def _check_reach(layer: OutputLayer, wanted: ColorMoments) -> None:
-    """Values in a range can't vary beyond what their mean leaves them."""
-    if activation_name(layer.activation) not in ("tanh", "sigmoid", "clamp"):
-        return
-    low, high = layer.value_range
-    middle, half = (low + high) / 2, (high - low) / 2
-    center = (wanted.mean - middle) / half
-    most = REACHABLE * half * np.sqrt(np.maximum(1 - center**2, 0))
-    if (wanted.std > most * (1 + 1e-9)).any() or (np.abs(center) >= 1).any():
-        shrink = np.minimum(1, ROOM * most / np.maximum(wanted.std, 1e-300))
-        inside = np.clip(wanted.mean, middle - 0.99 * half, middle + 0.99 * half)
-        nearest = ColorMoments(0, inside, wanted.covariance * np.outer(shrink, shrink), wanted.value_range)
-        raise CalibrationError(
-            f"target has mean {_text(wanted.mean)} and std {_text(wanted.std)} on [{low:g}, {high:g}]; "
-            f"{activation_name(layer.activation)} reaches a std of {_text(most)} at that mean: the nearest has mean "
-            f"{_text(nearest.mean)} and std {_text(nearest.std)}",
-            nearest,
-        )
+def _miss(measured: ColorMoments, wanted: ColorMoments, bias: bool) -> float:
+    """Relative error of the covariance, or of the mean in standard deviations, whichever is larger."""
+    miss = float(np.linalg.norm(measured.covariance - wanted.covariance) / np.linalg.norm(wanted.covariance))
+    return max(miss, float(np.abs(measured.mean - wanted.mean).max() / np.mean(wanted.std))) if bias else miss
 
 
-def _warn(layer: OutputLayer, features: Any, wanted: ColorMoments, loudest: float, bias: bool) -> None:
-    name = activation_name(layer.activation)
+def _within_reach(layer: OutputLayer, wanted: ColorMoments) -> ColorMoments:
+    """The moments wanted, or the nearest that values of the activation can have at all."""
+    name, (low, high) = activation_name(layer.activation), layer.value_range
+    half = (high - low) / 2
+    mean = wanted.mean
+    std = np.where(wanted.std >= LEAST * half, wanted.std, LEAST * half / ROOM)
+    if name in ("tanh", "sigmoid", "clamp"):  # values in a range can't vary beyond what their mean leaves them
+        center = (mean - (low + high) / 2) / half
+        center = np.where(np.abs(center) <= END, center, np.sign(center) * ROOM * END)
+        most = REACHABLE * half * np.sqrt(1 - center**2)
+        mean = np.where(np.abs(mean - (low + high) / 2) <= END * half, mean, (low + high) / 2 + center * half)
+        std = np.where(std <= most, std, ROOM * most)
+    elif name == "relu":
+        mean = np.where(mean >= RELU_MEAN * std, mean, RELU_MEAN * std / ROOM)
+    if (mean == wanted.mean).all() and (std == wanted.std).all():
+        return wanted
+    correlation = np.eye(3)
+    correlation[np.triu_indices(3, 1)] = np.nan_to_num(wanted.correlation)
+    correlation = np.triu(correlation) + np.triu(correlation, 1).T
+    return ColorMoments(0, mean, correlation * np.outer(std, std), wanted.value_range)
+
+
+def _warn(made: _Made, wanted: ColorMoments, bias: bool) -> None:
+    name = activation_name(made.layer.activation)
     unit = {"tanh": 1.0, "sigmoid": 2.0}.get(name)
-    if unit is not None and loudest > LOUD * unit:
+    if unit is not None and made.loudest > LOUD * unit:
         warnings.warn(
-            f"the values before {name} have a std of {loudest:.2f}: much of the image is near the ends of the range, "
-            "where gradients are small",
+            f"the values before {name} have a std of {made.loudest:.2f}: much of the image is near the ends of the "
+            "range, where gradients are small",
             stacklevel=3,
         )
-    if not bias:
-        mean = layer.moments(features).mean
-        if np.abs(mean - wanted.mean).max() > 0.05 * np.mean(wanted.std):
-            warnings.warn(
-                f"without a bias of its own the layer makes the mean {_text(mean)}, not {_text(wanted.mean)}",
-                stacklevel=3,
-            )
+    if made.miss > OFF:
+        warnings.warn(f"the colours came within {100 * made.miss:.1f} % of the target, not closer", stacklevel=3)
+    mean = made.measured.mean
+    if not bias and np.abs(mean - wanted.mean).max() > 0.05 * np.mean(wanted.std):
+        warnings.warn(
+            f"without a bias of its own the layer makes the mean {_text(mean)}, not {_text(wanted.mean)}", stacklevel=3
+        )
+
+
+def _described(moments: ColorMoments) -> str:
+    low, high = moments.value_range
+    return (
+        f"mean {_text(moments.mean)}, std {_text(moments.std)} and correlations {_text(moments.correlation)} "
+        f"on [{low:g}, {high:g}]"
+    )
 
 
 def _text(values: Array) -> str:

@@ -1,5 +1,7 @@
 """The calibrated initialiser makes the colours asked for, changes filters least, and says what it can't do."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -93,20 +95,47 @@ def test_loud_targets_are_warned_of():
         assert misses(gch.calibrate(G.head, FEATURES, target=target), FEATURES, target)[0] < 0.01
 
 
-def test_out_of_the_activations_reach():
-    for mean, variance in (([0, 0, 0], 0.95), ([0.9, 0, 0], 0.3), ([1.5, 0, 0], 0.01)):
-        target = gch.ColorMoments(0, mean, variance * np.eye(3), (-1, 1))
-        with pytest.raises(CalibrationError, match="the nearest has mean") as caught:
-            gch.calibrate(G.head, FEATURES, target=target)
-        assert isinstance(caught.value, ValueError)
-        nearest = caught.value.nearest
-        assert (np.abs(nearest.mean) < 1).all()
-        if abs(mean[0]) < 1:  # what is named can be made
-            import warnings
+def colors(mean, std, correlation=0.0):
+    spread = np.full((3, 3), correlation)
+    np.fill_diagonal(spread, 1)
+    return gch.ColorMoments(0, mean, spread * np.square(std), (-1, 1))
 
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                assert misses(gch.calibrate(G.head, FEATURES, target=nearest), FEATURES, nearest)[0] < 0.02
+
+@pytest.mark.parametrize(
+    ("activation", "target"),
+    [
+        ("tanh", colors([0, 0, 0], 0.975)),  # beyond what the mean leaves
+        ("tanh", colors([0.9, 0, 0], 0.55)),
+        ("tanh", colors([1.5, 0, 0], 0.1)),  # beyond the range
+        ("tanh", colors([0.99] * 3, 0.05)),
+        ("tanh", colors([0.7] * 3, 0.6, -0.3)),  # each channel alone could, these correlations can't
+        ("clamp", colors([0.9, -0.9, 0], 0.3, -0.44)),
+        ("relu", colors([0.1] * 3, 0.12, -0.48)),
+        ("relu", NATURAL),  # of a negative mean in the range that relu has
+        ("sigmoid", colors([0, 0, 0], 0.0)),  # a constant
+    ],
+)
+def test_what_can_not_be_reached(activation, target):
+    """An error and not another layer; and what it names as nearest can be made."""
+    layer = G.head.replace(activation=activation)
+    with pytest.raises(CalibrationError, match="does not reach from these features; the nearest found has") as caught:
+        gch.calibrate(layer, FEATURES, target=target)
+    assert isinstance(caught.value, ValueError)
+    nearest = caught.value.nearest
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        made = gch.calibrate(layer, FEATURES, target=nearest)
+    assert not np.array_equal(made.weight, layer.weight)
+    covariance, mean = misses(made, FEATURES, nearest)
+    assert covariance < 0.02
+    assert mean < 0.01
+
+
+def test_colours_that_stay_some_percent_off_are_warned_of():
+    layer, target = G.head.replace(activation="relu"), colors([0.1] * 3, 0.12, -0.4)
+    with pytest.warns(UserWarning, match=r"the colours came within \d\.\d % of the target"):
+        layer = gch.calibrate(layer, FEATURES, target=target)
+    assert 0.01 < misses(layer, FEATURES, target)[0] < 0.05
 
 
 def test_features_of_one_direction():
