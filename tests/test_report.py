@@ -117,7 +117,7 @@ def test_possible_causes_are_never_stated_as_found():
     assert all(finding.status == "possible" for finding in diagnosis.causes)
     assert diagnosis.headline.startswith("The picture is gray")
     assert "gray_data" in diagnosis.headline
-    assert "[possible]" in diagnosis.summary()
+    assert "[possible, 48 %]" in diagnosis.summary()
     assert "To settle it:" in diagnosis.summary()
     assert set(diagnosis.lost_at.values()) == {"possible"}
 

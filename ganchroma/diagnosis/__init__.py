@@ -56,7 +56,7 @@ def diagnose(
     >>> import ganchroma as gch
     >>> gray = np.repeat(np.random.default_rng(0).integers(0, 256, (4, 1, 32, 32), dtype=np.uint8), 3, axis=1)
     >>> [cause.name for cause in gch.diagnose(gray).causes]
-    ['identical_filters', 'display_channel', 'gray_data']
+    ['display_channel', 'identical_filters', 'gray_data']
     """
     return Diagnosis(
         answer(

@@ -192,7 +192,14 @@ class _Search:
             return names
         evidence = self.apply(facts)
         measured = trace(evidence)
-        return [name for name in names if self.suspects[name][0].suspect(evidence, measured) is not None]
+        return [name for name in names if self.suspect_again(name, evidence, measured) is not None]
+
+    def suspect_again(self, name: str, evidence: Evidence, measured: Trace) -> Suspicion | None:
+        """What of a suspicion is left in other evidence: its own cause, or one that the same remedy puts right, as
+        where what was too large by its mean is so by its contrast now."""
+        cause = self.suspects[name][0]
+        alike = [cause, *(other for other in self.causes if other.remedy is cause.remedy)]
+        return next(filter(None, (other.suspect(evidence, measured) for other in alike)), None)
 
     def uncover(self, names: tuple[str, ...]) -> bool:
         """Suspect again behind these remedies; whether that shows a cause with a remedy."""
@@ -222,22 +229,18 @@ class _Search:
         if not self.sufficient(chosen):
             names += [name for name in self.named(SIGN) if name not in names]
             if not self.named(FACT):
-                names += self.named(POSSIBLE)
+                names += sorted(self.named(POSSIBLE), key=lambda name: -POSSIBLE_CONFIDENCE.get(name, 0.0))
         return [self.finding(name, chosen, alternatives) for name in names]
 
     def code(self, name: str, chosen: tuple[str, ...]) -> str | None:
         """A remedy as Python, for where the chosen remedies that colour passes before it are carried out, too."""
-        cause, suspicion = self.suspects[name]
+        suspicion = self.suspects[name][1]
         earlier = chosen[: chosen.index(name)] if name in chosen else ()
         if not earlier:
             return suspicion.code
         evidence = self.apply(earlier)
-        measured = trace(evidence)
-        for other in self.causes:  # what is too large by its mean may then be so by its contrast
-            again = other.suspect(evidence, measured) if other.remedy is cause.remedy else None
-            if again is not None:
-                return again.code
-        return suspicion.code
+        again = self.suspect_again(name, evidence, trace(evidence))
+        return suspicion.code if again is None else again.code
 
     def finding(self, name: str, chosen: tuple[str, ...] = (), alternatives: int = 0) -> Finding:
         cause, suspicion = self.suspects[name]
@@ -296,7 +299,7 @@ class _Search:
         )
         if display.healthy:
             status, reason = "found", f"the picture is visible, coloured and not clipped: {seen}"
-            confidence = CONFIDENCE[SIGN]
+            confidence = CONFIDENCE[SIGN if self.evidence.computed else "pictures"]
         else:
             status, confidence = "possible", CONFIDENCE[POSSIBLE]
             reason = (

@@ -61,7 +61,7 @@ class ModuleFacts:
     >>> facts = gch.ModuleFacts("eval", untouched=True, rerun=lambda faults: G.features(z, training=True))
     >>> found = gch.diagnose(layer=G.head, features=G.features(z, training=False), module=facts)
     >>> found.remedies, found.after.display.healthy
-    (['flat_amplitude'], True)
+    (['batchnorm_eval'], True)
     """
 
     batchnorm: str = "none"

@@ -61,10 +61,10 @@ class Diagnosis:
     >>> weight = gch.init.normal((1, 8, 3, 3), rng=0).repeat(3, axis=0)
     >>> found = gch.diagnose(layer=gch.OutputLayer(weight), features=gch.init.normal((2, 8, 16, 16), rng=1))
     >>> found.headline, found.lost_at
-    ('Lost in the head: its three filters are alike, so R, G and B are too. Also: saturation.',
+    ('Lost in the head: its three filters are alike, so R, G and B are too. It needs both: identical_filters and gain.',
      {'linear': 'found', 'activation': 'found'})
     >>> found.remedies, found.after.display.healthy
-    (['identical_filters', 'saturation'], True)
+    (['identical_filters', 'gain'], True)
     """
 
     answer: Answer

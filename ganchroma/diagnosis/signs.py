@@ -288,7 +288,7 @@ def _percentile(count: NDArray[Any], percent: float) -> float:
 
 def wrapped_gain(evidence: Evidence) -> float:
     """How much better neighbours agree on a ring of levels, on which 0 follows 255: what wrapped around jumps from one
-    end to the other where the image goes on smoothly."""
+    end to the other where the image goes on smoothly. 0 for noise of all levels alike, which does so by chance."""
     assert evidence.images is not None
     images = some(evidence.images)
     if min(images.shape[2:]) < 2 or not np.isfinite(images).all():
@@ -299,7 +299,13 @@ def wrapped_gain(evidence: Evidence) -> float:
         apart = np.maximum(first, second) - np.minimum(first, second)
         line += float(apart.mean())
         ring += float(np.minimum(apart, np.uint8(0) - apart).mean())
-    return line / ring if ring > 0 else 0.0
+    if ring == 0:
+        return 0.0
+    frequency = np.bincount(levels.ravel(), minlength=256) / levels.size
+    apart = np.abs(np.subtract.outer(np.arange(256), np.arange(256)))
+    by_chance = frequency @ apart @ frequency, frequency @ np.minimum(apart, 256 - apart) @ frequency
+    smooth = ring / 2 <= limits.RING_SMOOTH * by_chance[1]
+    return line / ring if smooth or by_chance[0] >= limits.RING_BIMODAL * by_chance[1] else 0.0
 
 
 def stretches(evidence: Evidence) -> bool:

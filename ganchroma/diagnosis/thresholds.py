@@ -79,6 +79,10 @@ DARK_LEVELS = 1
 # Neighbours' differences, against those on a ring on which 0 follows 255: wrapped pictures 1.25-2.7, photographs and
 # generators at most 1.06.
 WRAPPED_GAIN = 1.15
+# That of pixels by chance is 1.33 for noise of all levels alike; wrapped noise, most of it near the ends, has 1.5 and
+# more, and a wrapped smooth picture's neighbours differ by at most .7 of what pixels do by chance.
+RING_BIMODAL = 1.45
+RING_SMOOTH = 0.8
 # Values outside the stated range by more than 1 % of its width.
 OUTSIDE_SHARE = 0.001
 
@@ -105,6 +109,18 @@ ALL_ALIKE_SHARE = 0.98
 # -- confidence -------------------------------------------------------------------------------------------------
 # How often a finding of each strength was right on the first half of the labelled cases (`make confusion` prints the
 # figures of the other half beside these). A sign is shared among the sets of remedies that would do as well.
-CONFIDENCE = {"fact": 0.99, "sign": 0.97, "possible": 0.5}
+# "pictures": of a sound answer from pictures alone, where a buffer read wrongly may look like noise.
+CONFIDENCE = {"fact": 0.99, "sign": 0.97, "possible": 0.5, "pictures": 0.9}
 # Possibilities by name: several explain the same picture, and how often each was the one is counted, too.
-POSSIBLE_CONFIDENCE: dict[str, float] = {}
+POSSIBLE_CONFIDENCE = {
+    "display_channel": 0.48,
+    "identical_filters": 0.34,
+    "gray_data": 0.17,
+    "saturation": 0.31,
+    "monochrome_tint": 0.45,  # photographs that were toned count beside it
+    "feature_collapse": 0.14,
+    "range_clip": 0.94,
+    "range_wash": 0.95,
+    "range_dark": 0.95,
+    "range_wrap": 0.95,
+}

@@ -55,7 +55,8 @@ def unsettled(findings: Sequence[Finding], gray: bool) -> str:
     if names == ["healthy"]:
         return "No known fault shows in what was given."
     if "healthy" in names:
-        return f"The colour is there, but what was given leaves open: {', '.join(names)}."
+        doubts = ", ".join(name for name in names if name != "healthy")
+        return f"The colour is there; what was given leaves possible: {doubts}."
     opening = "The picture is gray, and w" if gray else "W"
     return f"{opening}hat was given does not say why; possible: {', '.join(names)}."
 
@@ -190,7 +191,7 @@ def status_mark(finding: Finding) -> str:
     """What a reader must know about how sure a finding is; nothing where it is plainly found."""
     if finding.masked:
         return " [masked by the others]"
-    return "" if finding.status == "found" else f" [{finding.status}]"
+    return "" if finding.status == "found" else f" [{finding.status}, {100 * finding.confidence:.0f} %]"
 
 
 def _effect(diagnosis: "Diagnosis") -> str:

@@ -7,6 +7,7 @@ are what a test can afford. The two halves share no head geometry, hidden activa
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,14 +70,16 @@ ARCHITECTURES = [
     Architecture("biggan", "unseen", 48, 3, initialiser="orthogonal", hidden=0, bias="zero"),
     Architecture("upsample", "unseen", 32, 3, slope=0.2, initialiser="normal"),
     Architecture(
-        "tutorial", "unseen", 32, 5, stride=2, padding=2, slope=0.3, hidden=0, bias="none", initialiser="xavier_uniform",
+        "tutorial", "unseen", 32, 5, stride=2, padding=2, slope=0.3, hidden=0, bias="none",
+        initialiser="xavier_uniform",
         options={"output_padding": 1},
     ),
     Architecture("unet", "unseen", 40, 4, stride=2, padding=1, smooth=3, slope=0.2),
     Architecture("lightweight", "unseen", 32, 3, hidden=0, initialiser="kaiming_normal", activation="clamp", smooth=1),
     Architecture("spectral", "unseen", 48, 3, initialiser="xavier_uniform", spectral=True, bias="zero"),
     Architecture("style", "unseen", 64, 1, slope=0.2, hidden=0, initialiser="normal", activation="clamp", bias="zero"),
-    Architecture("trained wide", "unseen", 48, 5, smooth=2, slope=0.2, hidden=0, initialiser="xavier_normal", trained=True),
+    Architecture("trained wide", "unseen", 48, 5, smooth=2, slope=0.2, hidden=0, initialiser="xavier_normal",
+        trained=True),
 ]  # fmt: skip
 
 
@@ -103,7 +106,7 @@ class Network:
         self.latents = self.rng.standard_normal((COUNT, LATENT), dtype=np.float32)
         self.first = self.drawn((2 * width, LATENT, 4, 4), LATENT)
         sizes = [2 * width, *[int(width * 1.5)] * (blocks - 1), width]
-        self.weights = [self.drawn((b, a, 3, 3), 9 * a) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.weights = [self.drawn((b, a, 3, 3), 9 * a) for a, b in pairwise(sizes)]
 
     def drawn(self, shape: tuple[int, ...], fan_in: int) -> np.ndarray:
         std = self.architecture.hidden or (2 / fan_in) ** 0.5

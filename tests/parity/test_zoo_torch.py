@@ -23,6 +23,7 @@ EXPECTED = {
     "stylegan2-whole": "saturation",
     "stylegan2-scaled": "saturation",
     "stylegan2-einsum": "saturation",
+    "edsr-bicubic": "range_wash",  # values of [0, 1] and no activation that says so
 }
 
 
