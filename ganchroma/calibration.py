@@ -155,17 +155,24 @@ class _Start:
         values = np.linalg.eigvalsh(self.covariance)
         rank = int(np.sum(values > FLAT * max(values[-1], 0.0)))
         needed = np.linalg.eigvalsh(wanted.covariance)
-        if rank < int(np.sum(needed > FLAT * needed[-1])) or rank == 0:
-            parts, axes = np.linalg.eigh(wanted.covariance)
-            parts[: 3 - rank] = 0
-            nearest = ColorMoments(0, wanted.mean, (axes * parts) @ axes.T, wanted.value_range)
-            raise CalibrationError(
-                f"features make colours along {rank} direction(s) only, and target has "
-                f"{int(np.sum(needed > FLAT * needed[-1]))}; use richer features (a wider layer before the head, no "
-                f"collapse), or the nearest that can be reached: std {_text(nearest.std)} with the correlations "
-                f"{_text(nearest.correlation)}",
-                nearest,
-            )
+        directions = int(np.sum(needed > FLAT * needed[-1]))
+        if rank >= directions:
+            return
+        filters = self.layer.filters.reshape(3, -1).astype(np.float64)
+        own = np.linalg.svd(filters, compute_uv=False)
+        if int(np.sum(own**2 > FLAT * max(own[0] ** 2, 0.0))) <= rank:
+            cause = "the filters are alike: draw independent ones first (gch.init)"
+        else:
+            cause = "the features collapsed: use richer ones (a wider layer before the head)"
+        parts, axes = np.linalg.eigh(wanted.covariance)
+        parts[: 3 - rank] = 0
+        nearest = ColorMoments(0, wanted.mean, (axes * parts) @ axes.T, wanted.value_range)
+        reach = f"the nearest that can be reached: std {_text(nearest.std)} with the correlations "
+        raise CalibrationError(
+            f"the layer makes colours along {rank} direction(s) only, and target has {directions}; {cause}"
+            + (f", or {reach}{_text(nearest.correlation)}" if rank else ""),
+            nearest,
+        )
 
     def closed_loop(self, wanted: ColorMoments, bias: bool) -> _Made:
         """The best of some rounds, each of which corrects the aim by what the best so far missed: by all of it, or by

@@ -62,6 +62,8 @@ class FeatureMoments:
     """Moments of the receptive fields of a layer over all output pixels, border included, of all images.
 
     Made by `from_features`; two of the same layer and channels can be added, so that batches of any size make one.
+    Sums are kept in double and not about a mean: of features whose mean is m standard deviations, covariances lose m^2
+    roundings.
 
     Attributes
     ----------
@@ -118,6 +120,8 @@ class FeatureMoments:
         for start in range(0, len(features), chunk):
             some = features[start : start + chunk]
             if scale is not None:
+                if some.dtype == np.float16:
+                    some = some.astype(np.float32)  # as the layer computes
                 some = some * (scale[start : start + chunk] if scale.ndim == 2 else scale)[..., np.newaxis, np.newaxis]
             whole, origin = padded(some, geometry, parts)
             measured = [_measure(whole, origin, part) for part in parts]
@@ -185,7 +189,8 @@ class FeatureMoments:
 
     @property
     def tail(self) -> float:
-        """Squared coefficient of variation of |x - mean|^2.
+        """How much the scale of what a pixel sees varies, beyond a Gaussian: the squared coefficient of variation of s,
+        x - mean being sqrt(s) times Gaussian values.
 
         Filters drawn independently make from it values with an excess kurtosis of three times as much.
         """
@@ -204,7 +209,8 @@ class FeatureMoments:
         pixels = self.pixels
         if second <= 1e-12 * sum(part.q for part in self.sums):
             return 0.0  # nothing varies
-        return max(0.0, fourth / pixels / (second / pixels) ** 2 - 1)
+        gaussian = 1 + 2 / self.participation_ratio
+        return max(0.0, fourth / pixels / (second / pixels) ** 2 / gaussian - 1)
 
     def linear(self, filters: Any, bias: Any = None, output_scale: float = 1.0) -> LinearColor:
         """The colour that filters make of these features, exactly: mean W mu + b, covariance W S W^T.

@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 SAMPLES = 16_000  # receptive fields that are pushed through the activation, of at most so many images:
 SAMPLED_IMAGES = 64
 HEAVY_TAIL = 1.0  # excess kurtosis from which on a remark warns: an untrained DCGAN's features have .6
+MEANS_DIFFER = 0.3  # share of the variance between images from which on a remark warns; a generator's has .01-.1
 _CHUNK = 256  # filter sets in double at a time
 _STREAM = 0  # of the positions that are sampled: the same call gives the same answer
 
@@ -90,6 +91,12 @@ def predict(layer: OutputLayer, feature_moments: FeatureMoments, features: Any =
         details["remark"] = (
             f"the features' tails are heavy (excess kurtosis {details['excess_kurtosis']:.1f}): after the activation "
             "the covariance may be several percent off; with features= it is closer"
+        )
+    elif features is None and np.trace(linear.between) > MEANS_DIFFER * np.trace(linear.total):
+        details["remark"] = (
+            f"{100 * np.trace(linear.between) / np.trace(linear.total):.0f} % of the variance lies in what the images "
+            f"differ by in their means, and {feature_moments.images} images know that roughly; with features= the "
+            "covariance after the activation is closer"
         )
     details["near_end_share"] = float(np.mean((made < low + 0.01 * (high - low)) | (made > high - 0.01 * (high - low))))
     shown = ChromaStats(value_range=layer.value_range)
@@ -318,7 +325,7 @@ def _sampled(layer: OutputLayer, features: Any, linear: LinearColor) -> Array:
     x = check_features(features, layer, "features")[:SAMPLED_IMAGES]
     scale = layer.channel_scale
     if scale is not None:
-        x = x * (scale[: len(x)] if scale.ndim == 2 else scale)[..., np.newaxis, np.newaxis]
+        x = x.astype(np.float64) * (scale[: len(x)] if scale.ndim == 2 else scale)[..., np.newaxis, np.newaxis]
     parts = phases(layer.geometry, (x.shape[2], x.shape[3]))
     whole, origin = padded(x, layer.geometry, parts)
     rng = np.random.default_rng(_STREAM)
@@ -364,12 +371,13 @@ def _mixture(layer: OutputLayer, moments: FeatureMoments, linear: LinearColor) -
     """Mean and within-image covariance after the activation, by quadrature over phases and the two scales."""
     offset = 0.0 if layer.bias is None else layer.bias.astype(np.float64)
     spread = _two_scales(moments)
-    mean, second, slope = np.zeros(3), np.zeros((3, 3)), np.zeros(3)
+    mean, second, parts = np.zeros(3), np.zeros((3, 3)), []
     for share, center, covariance in moments.phase_colors(layer.filters * layer.output_scale):
         for factor in (1 - spread, 1 + spread):
-            made, about = _gauss.after(center + offset, factor * covariance, layer.activation)
+            whole = linear.between + factor * (covariance - linear.between)  # images differ by a mean, and inside
+            made, about = _gauss.after(center + offset, whole, layer.activation)
             mean += share / 2 * made
             second += share / 2 * (about + np.outer(made, made))
-            slope += share / 2 * _gauss.slope(center + offset, factor * covariance, layer.activation)
-    # What images differ by in their means is small: it goes through the activation along its mean slope.
-    return mean, second - np.outer(mean, mean) - linear.between * np.outer(slope, slope)
+            parts.append((share / 2, center + offset, np.diag(whole)))
+    within = second - np.outer(mean, mean) - _gauss.shared_after(parts, linear.between, layer.activation)
+    return mean, _gauss.positive(within)

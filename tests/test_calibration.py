@@ -141,13 +141,40 @@ def test_colours_that_stay_some_percent_off_are_warned_of():
 def test_features_of_one_direction():
     collapsed = FEATURES[:, :1] * np.ones((1, 64, 1, 1), np.float32)
     head = gch.OutputLayer(gch.init.conv_default((3, 64, 1, 1), rng=0)[0])
-    with pytest.raises(CalibrationError, match=r"along 1 direction\(s\) only, and target has 3") as caught:
+    with pytest.raises(
+        CalibrationError, match=r"along 1 direction\(s\) only, and target has 3; the features"
+    ) as caught:
         gch.calibrate(head, collapsed)
     nearest = caught.value.nearest
     assert np.linalg.matrix_rank(nearest.covariance, tol=1e-9) == 1
     assert misses(gch.calibrate(head, collapsed, target=nearest), collapsed, nearest)[0] < 0.02
     with pytest.raises(CalibrationError, match=r"along 0 direction"):
         gch.calibrate(head, np.ones_like(collapsed))
+
+
+@pytest.mark.parametrize("std", [3e-3, 1e-3, 1e-4])
+def test_a_channel_that_hardly_varies(std):
+    """E f^2 - (E f)^2 is the rounding of its terms there: Newton must not wait for more."""
+    target = gch.ColorMoments(0, [0, 0, -0.9], np.diag([0.3, 0.3, max(std, 2e-3)]) ** 2, (-1, 1))
+    layer = gch.calibrate(G.head, FEATURES, target=target)
+    covariance, mean = misses(layer, FEATURES, target)
+    assert covariance < 2e-3
+    assert mean < 2e-3
+
+
+def test_equal_filters_are_not_blamed_on_the_features():
+    for weight in (np.ones_like(G.head.weight), np.repeat(G.head.weight[:, :1], 3, axis=1), 0 * G.head.weight):
+        with pytest.raises(CalibrationError, match="the filters are alike: draw independent ones first"):
+            gch.calibrate(G.head.replace(weight=weight), FEATURES)
+
+
+def test_a_head_without_bias_that_can_not_is_refused():
+    """Features with a mean and filters with one: no mixing gives natural contrast about gray."""
+    rng = np.random.default_rng(0)
+    x = (3 + rng.normal(size=(16, 16, 12, 12))).astype(np.float32)
+    weight = (0.05 + 0.05 * rng.normal(size=(3, 16, 3, 3))).astype(np.float32)
+    with pytest.raises(CalibrationError, match="does not reach from these features"):
+        gch.calibrate(gch.OutputLayer(weight, padding=1), x, bias=False)
 
 
 @pytest.mark.parametrize(
