@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch])
 
-.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity check-prediction operator-norm wheel clean core c-checks
+.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity check-prediction operator-norm confusion wheel clean core c-checks
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,10 @@ check-prediction: $(VENV)/extra-test ## predicted and calibrated colours on imag
 operator-norm: $(VENV)/extra-test ## gains of a convolution beside the norm PyTorch divides by: writes docs/operator_norm.md
 	$(SUBMAKE) core
 	$(BIN)/python docs/operator_norm.py
+
+confusion: $(VENV)/extra-test ## the diagnosis on labelled cases never seen: writes docs/confusion.md
+	$(SUBMAKE) core
+	$(BIN)/python tests/diagnosis/score.py --write
 
 wheel: $(VENV)/extra-test ## source distribution and wheel, in dist/
 	$(BIN)/python -m build --quiet

@@ -41,7 +41,7 @@ DIAGNOSIS_LAYERS = [
     ["trace"],
     ["signs", "suspicion"],
     ["network_causes", "range_causes", "display_causes", "causes"],
-    ["engine"],
+    ["engine", "what_if"],
     ["words", "pictures", "plots", "page", "report"],
 ]
 

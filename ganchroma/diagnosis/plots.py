@@ -39,7 +39,7 @@ def plot(diagnosis: "Diagnosis", figure: "Figure | None" = None) -> "Figure":
         axes.text(0.5, 0.5, "no pictures: pass images, or layer and features", ha="center", color=MUTED)
     else:
         upper = grid[0].subgridspec(1, 4, wspace=0.06)
-        _pictures([figure.add_subplot(upper[place]) for place in range(4)], panels, diagnosis.remedies)
+        _pictures([figure.add_subplot(upper[place]) for place in range(4)], panels, *_labels(diagnosis))
     lower = grid[1].subgridspec(1, 3, wspace=0.28)
     share, levels, plane = (figure.add_subplot(lower[place]) for place in range(3))
     _measures(share, levels, diagnosis)
@@ -121,12 +121,19 @@ def _accent(diagnosis: "Diagnosis") -> str:
     return FOUND if first.status == "found" else POSSIBLE
 
 
-def _pictures(axes: Sequence["Axes"], panels: Panels, remedies: Sequence[str]) -> None:
+def _labels(diagnosis: "Diagnosis") -> tuple[str, str, str]:
+    """What the pictures before are called, those after, and those after in a word."""
+    if diagnosis.before is not None:
+        return "as it is", fill(f"what if: {diagnosis.change}", 34), "what if"
+    return "as seen", fill(f"{together(diagnosis.remedies)} put right", 34), "put right"
+
+
+def _pictures(axes: Sequence["Axes"], panels: Panels, before: str, after: str, short: str) -> None:
     parts = [
-        (panels.seen, "as seen"),
+        (panels.seen, before),
         (panels.stretched, raised_label(panels.factor)),
-        (panels.after, fill(f"{together(remedies)} put right", 34)),
-        (panels.after_stretched, f"put right, {raised_label(panels.after_factor)}"),
+        (panels.after, after),
+        (panels.after_stretched, f"{short}, {raised_label(panels.after_factor)}"),
     ]
     for place, (part, title) in zip(axes, parts, strict=True):
         place.set_axis_off()
@@ -147,18 +154,18 @@ def _note(axes: "Axes", text: str) -> None:
 
 def _measures(share: "Axes", levels: "Axes", diagnosis: "Diagnosis") -> None:
     """Achromatic share and contrast from stage to stage, against natural images."""
-    now = {stage.name: stage.moments for stage in diagnosis.trace.stages if stage.moments and stage.name != "reference"}
-    after = {stage.name: stage.moments for stage in diagnosis.after.stages} if diagnosis.after is not None else {}
+    old, new = diagnosis.compared
+    now = {stage.name: stage.moments for stage in old.stages if stage.moments and stage.name != "reference"}
+    after = {stage.name: stage.moments for stage in new.stages} if new is not None else {}
+    accent, label = _accent(diagnosis.before or diagnosis), _labels(diagnosis)[2]
     names = list(now)
     places = np.arange(len(names))
     for axes, measure in ((share, _share), (levels, _levels)):
         axes.axhline(measure(NATURAL), color=SOUND, linestyle="--", linewidth=1, label="natural images")
-        axes.plot(
-            places, [measure(now[name]) for name in names], "o-", color=_accent(diagnosis), linewidth=2, label="now"
-        )
+        axes.plot(places, [measure(now[name]) for name in names], "o-", color=accent, linewidth=2, label="now")
         if after:
             remedied = [measure(after.get(name)) for name in names]
-            axes.plot(places, remedied, "s:", color="#3a6fb0", linewidth=1.5, label="put right")
+            axes.plot(places, remedied, "s:", color="#3a6fb0", linewidth=1.5, label=label)
         axes.set_xticks(places, names)
         axes.set_xlim(-0.4, max(len(names) - 0.6, 0.4))
         axes.spines[["top", "right"]].set_visible(False)

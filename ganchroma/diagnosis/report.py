@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ import numpy as np
 
 from ganchroma._files import write_bytes, write_text
 from ganchroma.diagnosis import page, plots, words
-from ganchroma.diagnosis.engine import Answer, Finding
+from ganchroma.diagnosis.engine import Answer, Finding, answer
 from ganchroma.diagnosis.evidence import to_levels
 from ganchroma.diagnosis.learning import Learning
 from ganchroma.diagnosis.pictures import SHOWN, Panels, stretched
+from ganchroma.diagnosis.what_if import changed
 from ganchroma.stages import Trace
 
 if TYPE_CHECKING:
@@ -54,6 +55,10 @@ class Diagnosis:
         Share of the image's variance that this layer explains; what is missing was made elsewhere.
     learning : Learning or None
         Signs of how the head learns, where they were asked for.
+    before : Diagnosis or None
+        Of a what-if: what it was compared with.
+    change : str
+        Of a what-if: what was changed.
 
     Examples
     --------
@@ -73,6 +78,8 @@ class Diagnosis:
     head_name: str | None = None
     head_share: float | None = None
     learning: Learning | None = None
+    before: "Diagnosis | None" = None
+    change: str = ""
 
     @property
     def causes(self) -> list[Finding]:
@@ -148,9 +155,78 @@ class Diagnosis:
                 places[stage] = finding.status
         return places
 
+    @property
+    def compared(self) -> tuple[Trace, Trace | None]:
+        """What a picture of this diagnosis compares: now and with the remedies, or of a what-if before and after it."""
+        return (self.trace, self.after) if self.before is None else (self.before.trace, self.trace)
+
+    def what_if(
+        self,
+        *,
+        activation: Any = None,
+        weight: Any = None,
+        bias: Any = None,
+        gain: float | None = None,
+        batchnorm: str | None = None,
+        spectral_norm: str | None = None,
+    ) -> "Diagnosis":
+        """The diagnosis of the same features with something changed; its `plot` shows before and after.
+
+        Parameters
+        ----------
+        activation : as `OutputLayer` takes it, optional
+        weight : array of the layer's shape, optional
+        bias : array (3,), number or "none", optional
+        gain : float, optional
+            Factor of the head's output before bias and activation.
+        batchnorm : "train", optional
+            Statistics of the batch, where the network can be run again: after `ganchroma.torch.inspect`, or with
+            ``ModuleFacts(rerun=...)``.
+        spectral_norm : "warm", optional
+            Its vectors after one training forward; likewise.
+
+        Returns
+        -------
+        Diagnosis
+            With `before`, this one, and `change`, in words.
+
+        Raises
+        ------
+        TypeError
+            If nothing is changed.
+        ValueError
+            If layer and features were not given, the network can't be run again, or a value is not accepted.
+
+        Examples
+        --------
+        >>> import ganchroma as gch
+        >>> G = gch.demo.Generator(rng=0)
+        >>> found = gch.diagnose(layer=G.head, features=G.features(G.sample_latent(16, rng=1)))
+        >>> half = found.what_if(activation="sigmoid")
+        >>> [round(one.trace.display.summary.chroma) for one in (found, half)]
+        [22, 11]
+        """
+        evidence, change = changed(
+            self.answer.evidence,
+            activation=activation,
+            weight=weight,
+            bias=bias,
+            gain=gain,
+            batchnorm=batchnorm,
+            spectral_norm=spectral_norm,
+        )
+        return replace(self, answer=answer(evidence), learning=None, before=self, change=change)
+
     @cached_property
     def panels(self) -> Panels | None:
         """The pictures of a report; None where nothing can be drawn."""
+        own = self._own_panels()
+        old = None if self.before is None else self.before._own_panels()
+        if own is None or old is None:
+            return own
+        return Panels(old.seen, old.stretched, old.factor, own.seen, own.stretched, own.factor)
+
+    def _own_panels(self) -> Panels | None:
         display = self.trace.display
         if display is None:
             return None
@@ -209,6 +285,7 @@ class Diagnosis:
                 "settle": self.settle,
                 "head_name": self.head_name,
                 "head_share": self.head_share,
+                "what_if": self.change or None,
                 "learning": self.learning.to_dict() if self.learning is not None else None,
             }
         )

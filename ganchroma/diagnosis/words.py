@@ -70,6 +70,8 @@ def needs(remedies: Sequence[str]) -> str:
 def summary(diagnosis: "Diagnosis") -> str:
     """The whole answer as text."""
     parts = [_wrap(f"{diagnosis.name}: where did the colour go?"), _wrap(diagnosis.headline, "  ")]
+    if diagnosis.before is not None:
+        parts.append(_wrap(f"What if: {diagnosis.change}{_change(diagnosis)}", "  "))
     parts += [_wrap(diagnosis.about, "  "), ""] if diagnosis.head_name is not None else [""]
     parts += _stage_table(diagnosis)
     for rank, finding in enumerate(diagnosis.causes, 1):
@@ -197,6 +199,11 @@ def status_mark(finding: Finding) -> str:
 def _effect(diagnosis: "Diagnosis") -> str:
     before, after = diagnosis.trace.display, diagnosis.after.display if diagnosis.after is not None else None
     return f" ({effect(before.to_dict(), after.to_dict())})" if before is not None and after is not None else ""
+
+
+def _change(diagnosis: "Diagnosis") -> str:
+    old, new = (None if trace is None else trace.display for trace in diagnosis.compared)
+    return f" ({effect(old.to_dict(), new.to_dict())})" if old is not None and new is not None else ""
 
 
 def _finding_text(rank: int, finding: Finding, trace: Trace) -> Iterable[str]:
