@@ -232,7 +232,9 @@ HEAD = """# Predicted and chosen colour
 
 Written by `make check-prediction`. Untrained generators, {seeds} seeds each, the median of the seeds. Predicted from
 {known} images, calibrated on {calibrated}, both judged on {others} others. Covariances: relative error in the Frobenius
-norm; shares, means (of the range) and correlations: largest absolute error.
+norm; shares, means (of the range) and correlations: largest absolute error. The linear stage is exact for the
+images it was measured on: what is off there is what 64 images do not know of 2,000, .015 to .038 for single seeds of
+the BigGAN-like head.
 """
 
 
