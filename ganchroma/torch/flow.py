@@ -128,6 +128,11 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         return self._origins.get(_memory(tensor), _CONSTANT).sums
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if torch.is_inference_mode_enabled():  # operators come whole there, as they were called
+            with self:
+                result = func.decompose(*args, **(kwargs or {}))
+            if result is not NotImplemented:
+                return result
         if self._index in self.keep:
             self.kept[self._index] = tree_map(lambda item: item.clone() if isinstance(item, Tensor) else item, args)
         result = func(*args, **(kwargs or {}))
@@ -176,7 +181,8 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         """The weighted sum that this operator is, if its weights were learned.
 
         A convolution of each channel by itself is none: that is how fixed filters blur an image. Nor is a matrix of few
-        channels that is fixed or frozen: that is how colours are shifted or changed into another space.
+        channels that is fixed or frozen: that is how colours are shifted or changed into another space. Nor a product
+        of parameters, or inside a parametrization: that is how a weight is made.
         """
         if name in _CONVOLUTIONS:
             features, weight, groups = args[0], args[1], args[8]
@@ -187,6 +193,9 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
             first = self._weight_first(*pair)
             weight, features = pair if first else pair[::-1]
             width, depthwise, pointwise = pair[1].shape[-2], False, True
+            given = self._origins.get(_memory(features), _CONSTANT)
+            if (given.fixed and given.learned) or (self.stack and ".parametrizations." in f".{self.stack[-1]}"):
+                return None
         else:
             return None
         origin = self._origins.get(_memory(weight), _CONSTANT)
@@ -216,7 +225,8 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
 @contextmanager
 def watching(root: nn.Module, inputs: Any, keep: frozenset[int] = frozenset()) -> Iterator[Watch]:
     """Watch what runs in the body, and in which of the modules of `root`."""
-    names = {module: name for name, module in root.named_modules()}
+    named = {module: name for name, module in root.named_modules()}
+    names = {module: name for module, name in named.items() if not isinstance(module, torch.jit.RecursiveScriptModule)}
     watch = Watch(root, inputs, keep)
 
     def enter(module: nn.Module, args: Any) -> None:

@@ -88,6 +88,11 @@ def inspect(
     """
     if not isinstance(generator, nn.Module):
         raise TypeError(f"generator must be a torch.nn.Module, got {type(generator).__name__}")
+    if any(tensor.is_meta for tensor in (*generator.parameters(), *generator.buffers())):
+        raise ValueError("generator is on the meta device, where nothing is computed: give it memory and weights first")
+    for name, given in (("discriminator", discriminator), ("loss", loss)):
+        if not (given is None or callable(given)):
+            raise TypeError(f"{name} must be a function of the images, got {type(given).__name__}")
     if activation is not None:
         parse_activation(activation)
     network = Network(generator, inputs, dict(kwargs or {}), seed)

@@ -51,7 +51,7 @@ def learning_signs(
         return None
     with untouched(discriminator, loss, seed=seed), torch.enable_grad():
         shown = image.detach().clone().requires_grad_()
-        lost = loss(shown) if loss is not None else softplus(-_scores(discriminator, shown)).mean()
+        lost = _lost(loss, shown) if loss is not None else softplus(-_scores(discriminator, shown)).mean()
         (gradient,) = torch.autograd.grad(lost, shown)
     norms, cosines, slope = _head_gradient(match, to_array(gradient))
     prefers = untrained = None
@@ -71,13 +71,27 @@ def _size(features: Array) -> tuple[int, int]:
 
 def _scores(discriminator: Any, images: Tensor) -> Tensor:
     """One score an image: what a discriminator answers, averaged over patches; the first of several answers."""
-    made = discriminator(images)
+    try:
+        made = discriminator(images)
+    except TypeError as error:
+        error.add_note("discriminator is called with the images alone: wrap one that needs more in a function of them")
+        raise
     while isinstance(made, list | tuple):
         made = made[0]
     if not isinstance(made, Tensor) or made.shape[:1] != images.shape[:1]:
         got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
         raise ValueError(f"discriminator must answer one score for each of {len(images)} images, got {got}")
     return made.reshape(len(images), -1).mean(dim=1)
+
+
+def _lost(loss: Score, images: Tensor) -> Tensor:
+    lost = loss(images)
+    if not isinstance(lost, Tensor) or lost.numel() != 1 or not lost.requires_grad:
+        got = f"shape {tuple(lost.shape)}" if isinstance(lost, Tensor) else type(lost).__name__
+        raise ValueError(
+            f"loss must answer one number that follows from the images, a tensor with a gradient, got {got}"
+        )
+    return lost.reshape(())
 
 
 def _head_gradient(

@@ -106,7 +106,9 @@ def _image_in(made: Any) -> tuple[Tensor, str]:
     """The image as (N, C, H, W), a view, and which output it is: of three channels before others, then the largest."""
     outputs = list(_outputs(made, "output"))
     if not outputs:
-        raise TypeError(f"the generator returned no tensor but {type(made).__name__}")
+        raise TypeError(
+            f"the generator returned no tensor but {type(made).__name__}: let it return the tensor that this is made of"
+        )
     images = [(view, where) for tensor, where in outputs if (view := _as_images(tensor)) is not None]
     if not images:
         shapes = ", ".join(f"{where} {tuple(tensor.shape)}" for tensor, where in outputs)

@@ -438,6 +438,34 @@ def test_warnings_are_none():
         gch.torch.inspect(dcgan(), latents())
 
 
+# -- what is given wrongly -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"loss": "bce"}, TypeError, "loss must be a function of the images, got str"),
+        ({"loss": lambda images: images}, ValueError, "loss must answer one number that follows from the images"),
+        ({"loss": lambda images: 3.0}, ValueError, "got float"),
+        ({"discriminator": 3}, TypeError, "discriminator must be a function of the images, got int"),
+    ],
+)
+def test_signs_of_learning_need_what_can_be_asked(given, error, words):
+    with pytest.raises(error, match=words):
+        gch.torch.inspect(dcgan(), latents(), **given)
+
+
+def test_a_discriminator_that_needs_labels_is_told_how():
+    with pytest.raises(TypeError) as caught:
+        gch.torch.inspect(dcgan(), latents(), discriminator=lambda images, labels: images.mean(dim=(1, 2, 3)))
+    assert any("wrap one that needs more" in note for note in caught.value.__notes__)
+
+
+def test_no_memory_no_answer():
+    with pytest.raises(ValueError, match="generator is on the meta device"):
+        gch.torch.inspect(dcgan().to("meta"), latents())
+
+
 # -- the README -----------------------------------------------------------------------------------------------------
 
 

@@ -393,6 +393,12 @@ def stateful(net, z):
     return plain(net, torch.lerp(net.mean[:, None, None], z, 0.7))
 
 
+def inferred(net, z):
+    """As people write it who want no gradients: the generator switches them off by itself."""
+    with torch.inference_mode():
+        return plain(net, z)
+
+
 def among(heads, key):
     return Net(lambda net, z: torch.tanh(net.heads[key](net.body(z))), body=trunk(), heads=heads)
 
@@ -460,6 +466,9 @@ ZOO = [
     Specimen("module-list", lambda: among(nn.ModuleList([conv3(24, 3), conv3(16, 3)]), 1), "heads.1"),
     Specimen("module-dict", lambda: among(nn.ModuleDict({"rgb": conv3(16, 3)}), "rgb"), "heads.rgb"),
     Specimen("nested", lambda: Seq(trunk(), Seq(Seq(conv3(16, 3)), nn.Tanh())), "1.0.0"),
+    Specimen("orthogonal", lambda: small(head=nn.utils.parametrizations.orthogonal(conv3(16, 3)))),
+    Specimen("inference", lambda: small(run=inferred)),
+    Specimen("scripted", lambda: torch.jit.script(Seq(trunk(), conv3(16, 3), nn.Tanh())), "1"),
     Specimen("compiled", lambda: torch.compile(dcgan(), backend="eager"), "_orig_mod.main.9"),
     Specimen("noisy", lambda: small(run=lambda n, z: plain(n, z + torch.randn_like(z)))),
     Specimen("stateful", lambda: small(run=stateful, mean=nn.Buffer(torch.zeros(12)), calls=0, seen=[])),
