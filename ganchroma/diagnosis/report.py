@@ -204,7 +204,7 @@ class Diagnosis:
         >>> found = gch.diagnose(layer=G.head, features=G.features(G.sample_latent(16, rng=1)))
         >>> half = found.what_if(activation="sigmoid")
         >>> [round(one.trace.display.summary.chroma) for one in (found, half)]
-        [22, 11]
+        [21, 11]
         """
         evidence, change = changed(
             self.answer.evidence,
