@@ -1,18 +1,19 @@
 """The colour-calibrated initialiser for a generator that lives in PyTorch: its head is changed in place."""
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganchroma.calibration import calibrate
 from ganchroma.color import NATURAL
 from ganchroma.layer import OutputLayer
 from ganchroma.moments import ColorMoments
 from ganchroma.torch.modules import output_layer
-from ganchroma.torch.search import Network, find_head
+from ganchroma.torch.search import Network, find_head, read_again, to_array
 
 __all__ = ["calibrate_"]
 
@@ -69,9 +70,9 @@ def calibrate_(
     """
     if not isinstance(generator, nn.Module):
         raise TypeError(f"generator must be a torch.nn.Module, got {type(generator).__name__}")
-    found, _ = find_head(Network(generator, inputs, dict(kwargs or {}), seed), head, None)
+    network = Network(generator, inputs, dict(kwargs or {}), seed)
+    found, _ = find_head(network, head, None)
     module = dict(generator.named_modules()).get(found.ran.name)
-    match = found.match
     if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or not isinstance(
         module._parameters.get("weight"), nn.Parameter
     ):
@@ -79,22 +80,47 @@ def calibrate_(
             f"the RGB is made by {found.ran.name!r}, a {type(module).__name__}: only a plain Conv2d or ConvTranspose2d "
             "whose weight no norm makes can be changed in place; use ganchroma.calibrate on its numbers"
         )
-    own = output_layer(module, activation=match.layer.activation)
-    same = own.out_channels == 3 and np.allclose(
-        own.linear(match.features), match.layer.linear(match.features), atol=1e-4
-    )
-    if not (match.explains and same):
+    if module.out_channels != 3 or module.groups != 1:
+        raise ValueError(
+            f"{found.ran.name!r} has {module.out_channels} filters in {module.groups} group(s): a head must have three "
+            "filters, R, G and B, that see all channels; use ganchroma.calibrate on its numbers"
+        )
+    match = found.match
+    if not (match.explains and _is(match.layer, module)):
         raise ValueError(
             f"the image does not follow from {found.ran.name!r} and {match.layer.activation!r} alone (they explain "
             f"{100 * match.share:.0f} % of it): use ganchroma.calibrate on its numbers"
         )
-    made = calibrate(own, match.features, target=target, bias=bias)
+    made = calibrate(match.layer, match.features, target=target, bias=bias)
+    before = module.weight.detach().clone(), None if module.bias is None else module.bias.detach().clone()
+    _write(module, *(None if part is None else torch.from_numpy(np.array(part)) for part in (made.weight, made.bias)))
+    again, _ = read_again(network, found)
+    if again is None or not again.explains or not np.allclose(again.features, match.features, rtol=1e-3, atol=1e-4):
+        _write(module, *before)
+        raise ValueError(
+            f"the weight of {found.ran.name!r} is used before the head, too, or the generator is not the same each "
+            "time it runs: the image does not follow from it alone; nothing was changed"
+        )
+    readable = copy.deepcopy(module).float() if module.weight.dtype == torch.bfloat16 else module
+    return output_layer(readable, activation=match.layer.activation)
+
+
+def _is(layer: OutputLayer, module: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    """Whether these are the numbers of a module, but for how its input was padded."""
+    bias = np.zeros(3) if layer.bias is None else layer.bias
+    own = np.zeros(3) if module.bias is None else to_array(module.bias)
+    weight = to_array(module.weight)
+    return layer.weight.shape == weight.shape and np.allclose(layer.weight, weight) and np.allclose(bias, own)
+
+
+def _write(module: nn.Conv2d | nn.ConvTranspose2d, weight: Tensor | None, bias: Tensor | None) -> None:
+    """In place; a bias that was not there is a new parameter, and goes again with None."""
     with torch.no_grad():
-        module.weight.copy_(torch.from_numpy(np.array(made.weight)))
-        if made.bias is not None:
-            values = torch.from_numpy(np.array(made.bias)).to(module.weight)
-            if module.bias is None:
-                module.bias = nn.Parameter(values)
-            else:
-                module.bias.copy_(values)
-    return made
+        assert weight is not None
+        module.weight.copy_(weight)
+        if bias is None:
+            module.bias = None
+        elif module.bias is None:
+            module.bias = nn.Parameter(bias.to(module.weight), requires_grad=module.weight.requires_grad)
+        else:
+            module.bias.copy_(bias)
