@@ -116,6 +116,8 @@ def calibrate(
         raise TypeError(f"bias must be True or False, got {bias!r}")
     if not (np.isfinite(target.mean).all() and np.isfinite(target.covariance).all()):
         raise ValueError("target holds NaN: its mean and covariance must be known")
+    if np.size(features) == 0:
+        raise ValueError(f"features is empty: shape {np.shape(features)}")
     wanted = target.to(layer.value_range)
     start = _Start(layer, features, threads)
     within = _within_reach(layer, wanted)

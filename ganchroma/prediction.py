@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _gauss
-from ganchroma._arrays import as_array, check_number
+from ganchroma._arrays import as_array, check_flag, check_number
+from ganchroma._geometry import IntPair, check_pair
+from ganchroma._initialize import check_shape
 from ganchroma._patches import padded, phases
 from ganchroma.activation import activate
 from ganchroma.color import NATURAL, quantize
@@ -148,6 +150,8 @@ def predict_many(weights: Any, feature_moments: FeatureMoments, *, transposed: b
     >>> round(float(share.mean()), 2)  # 1/3 is what independent filters make
     0.33
     """
+    _check_moments(feature_moments)
+    check_flag(transposed, "transposed")
     filters = as_array(weights, "weights", ndim=5)
     filters = filters.swapaxes(1, 2) if transposed else filters
     geometry = feature_moments.geometry
@@ -207,7 +211,7 @@ def expect(
     participation_ratio: float,
     energy: float = 1.0,
     transposed: bool = False,
-    stride: int = 1,
+    stride: IntPair = 1,
 ) -> Expectations:
     """What each initialiser will make of features with this participation ratio and energy.
 
@@ -224,8 +228,8 @@ def expect(
     energy : float
         Variance of a feature.
     transposed : bool
-    stride : int
-        Of a transposed layer: each pixel sees 1 / stride^2 of the taps.
+    stride : int or (height, width)
+        Of a transposed layer: each pixel sees one in height times width of the taps.
 
     Returns
     -------
@@ -235,7 +239,8 @@ def expect(
     Notes
     -----
     The share of independent Gaussian filters over features with n equally strong directions follows a Beta law with
-    parameters n / 2 and (C - 1) n / 2; n is the participation ratio.
+    parameters n / 2 and (C - 1) n / 2; n is the participation ratio. Directions of unequal strength draw it in at the
+    lowest ratios: at 1.1 the law says .005 to .88, where draws lie between .02 and .82.
 
     Examples
     --------
@@ -246,13 +251,15 @@ def expect(
     xavier                        0.0412     1.398     0.333   0.22 to 0.45
     kaiming, relu                 0.0417     1.414     0.333   0.22 to 0.45
     """
-    sizes = tuple(int(length) for length in shape)
+    sizes = check_shape(shape)
     if len(sizes) != 4 or min(sizes) < 1:
-        raise ValueError(f"shape must be (O, C, kh, kw), or transposed (C, O, kh, kw), got {tuple(shape)}")
+        raise ValueError(f"shape must be (O, C, kh, kw), or transposed (C, O, kh, kw), got {shape!r}")
+    check_flag(transposed, "transposed")
+    down, across = check_pair(stride, "stride", 1)
     ratio = check_number(participation_ratio, "participation_ratio", low=1.0)
     strength = check_number(energy, "energy", low=0.0)
     given, colors = (sizes[0], sizes[1]) if transposed else (sizes[1], sizes[0])
-    seen = given * sizes[2] * sizes[3] / (stride**2 if transposed else 1)
+    seen = given * sizes[2] * sizes[3] / (down * across if transposed else 1)
     interval = _share_interval(ratio, colors)
     return Expectations(
         Expectation(name, std, std * math.sqrt(seen * strength), 1 / colors, interval) for name, std in _laws(sizes)
@@ -286,8 +293,7 @@ def _share_interval(directions: float, colors: int) -> tuple[float, float]:
 def _check(layer: Any, moments: Any) -> None:
     if not isinstance(layer, OutputLayer):
         raise TypeError(f"layer must be an OutputLayer, got {type(layer).__name__}")
-    if not isinstance(moments, FeatureMoments):
-        raise TypeError(f"feature_moments must be a FeatureMoments, got {type(moments).__name__}")
+    _check_moments(moments)
     if layer.out_channels != 3:
         raise ValueError(f"layer must have 3 filters (R, G, B), got {layer.out_channels}")
     if (layer.geometry, layer.in_channels) != (moments.geometry, moments.channels):
@@ -295,6 +301,11 @@ def _check(layer: Any, moments: Any) -> None:
             f"feature_moments are of another layer: {moments.geometry} of {moments.channels} channels; make them with "
             "FeatureMoments.from_features(x, layer)"
         )
+
+
+def _check_moments(moments: Any) -> None:
+    if not isinstance(moments, FeatureMoments):
+        raise TypeError(f"feature_moments must be a FeatureMoments, got {type(moments).__name__}")
 
 
 def _split(layer: OutputLayer, moments: FeatureMoments, linear: LinearColor) -> dict[str, Any]:

@@ -336,3 +336,21 @@ def test_wrong_weights():
     for weight, error in ((np.zeros((3, 4)), ValueError), (np.zeros((3, 4, 3, 3), int), TypeError), (None, TypeError)):
         with pytest.raises(error, match="weight"):
             operator_norm(weight)
+
+
+def test_gains_that_all_but_coincide_end_with_a_bound():
+    """A half-band interpolation filter is flat about frequency 0: its largest gains on a long line are within 1e-12."""
+    taps = np.array([-1.0, 0, 9, 16, 9, 0, -1]) / 32
+    norm = operator_norm(taps.reshape(1, 1, 1, 7), size=(1, 2048))
+    assert 1 - 1e-6 < norm <= norm.upper <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("size", [None, 8])
+def test_a_padding_that_there_is_not(size):
+    with pytest.raises((TypeError, ValueError), match="padding"):
+        operator_norm(np.ones((3, 4, 3, 3)), padding="most", size=size)
+
+
+def test_a_size_without_output_is_named():
+    with pytest.raises(ValueError, match=r"size is \(2, 2\), for which this layer has no output"):
+        operator_norm(np.ones((3, 4, 3, 3)), padding=0, size=2)

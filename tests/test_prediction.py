@@ -205,6 +205,34 @@ def test_half_precision_scales_as_the_layer_computes():
     assert gch.predict(layer, moments, x)["activation"].moments.std.all()
 
 
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: gch.predict_many(np.zeros((1, 3, 2, 3, 3)), None), TypeError, "feature_moments must be a Feature"),
+        (lambda: gch.prediction.expect((3, 8, 3, 3), participation_ratio=3, stride=0), ValueError, "stride"),
+        (lambda: gch.prediction.expect("abcd", participation_ratio=3), TypeError, "shape must be an int or a sequence"),
+        (lambda: gch.prediction.expect(None, participation_ratio=3), TypeError, "shape must be an int or a sequence"),
+        (lambda: gch.prediction.expect((3.7, 8, 3, 3), participation_ratio=3), TypeError, "shape must be an int"),
+        (
+            lambda: gch.prediction.expect((3, 8, 3), participation_ratio=3),
+            ValueError,
+            r"shape must be \(O, C, kh, kw\)",
+        ),
+        (lambda: gch.prediction.expect((3, 8, 3, 3), participation_ratio=3, transposed="no"), TypeError, "transposed"),
+    ],
+)
+def test_what_predictions_refuse(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_stride_of_two_numbers():
+    one, other = (
+        gch.prediction.expect((8, 3, 4, 4), participation_ratio=9, transposed=True, stride=s) for s in (2, (1, 4))
+    )
+    assert [row.std for row in one] == [row.std for row in other]
+
+
 def test_heavy_tails_are_remarked():
     x = features(8) * np.random.default_rng(1).gamma(0.3, size=(8, 1, 9, 11))
     moments = gch.FeatureMoments.from_features(x, LAYERS[1])
