@@ -104,7 +104,8 @@ class Subject:
         return self.head.value_range
 
     def broken(self, faults: frozenset[str], severity: float | None = None) -> "Broken":
-        """The generator with these faults, in the order in which colour passes them."""
+        """The generator with these faults, in the order in which colour passes them; the same each time."""
+        self.rng = np.random.default_rng([self.seed, 8])
         state = Broken(self, self.head, self.features, gch.ModuleFacts("train"))
         for fault in KINDS:
             if fault in faults:
@@ -276,9 +277,10 @@ def cases(half: str, seeds: int = 3) -> Iterator[Case]:
 
 def single(architecture: Architecture, seed: int) -> Iterator[Case]:
     """No fault, and each fault alone, in several severities, with much evidence and with little."""
+    subject = Subject(architecture, seed)
     for fault, severity in variants(architecture):
         faults = frozenset([fault] if fault else [])
-        made = Subject(architecture, seed).broken(faults, severity)
+        made = subject.broken(faults, severity)
         border = borderline(fault, severity, made)
         gray = looks_gray(fault, severity, made)
         for evidence in ("full", "head", "images"):
@@ -410,10 +412,10 @@ def photographs(half: str, seeds: int) -> Iterator[Case]:
 def sets(half: str, seeds: int = 6) -> Iterator[Case]:
     """All sets of up to three of TOGETHER, with everything known."""
     able = [a for a in ARCHITECTURES if a.half == half and a.activation != "sigmoid" and not a.spectral]
-    for size in range(4):
-        for chosen in combinations(TOGETHER, size):
-            for number in range(seeds):
-                seed = SEEDS[half] + 100 + number
-                architecture = able[number % len(able)]
-                made = Subject(architecture, seed).broken(frozenset(chosen), (0.0, 0.005, 0.01)[number % 3])
+    for number in range(seeds):
+        seed, architecture = SEEDS[half] + 100 + number, able[number % len(able)]
+        subject = Subject(architecture, seed)
+        for size in range(4):
+            for chosen in combinations(TOGETHER, size):
+                made = subject.broken(frozenset(chosen), (0.0, 0.005, 0.01)[number % 3])
                 yield Case(half, architecture.name, frozenset(chosen), "full", seed, made.given("full"))

@@ -54,7 +54,8 @@ class Result:
 
 
 def ask(case: Case) -> Result:
-    answer = gch.diagnose(**case.given)
+    with gch.threads(1):  # small pictures
+        answer = gch.diagnose(**case.given)
     found = tuple(cause.kind for cause in answer.causes if cause.status == "found")
     possible = tuple(cause.kind for cause in answer.causes if cause.status == "possible")
     named = tuple((cause.kind, cause.confidence) for cause in answer.causes)
