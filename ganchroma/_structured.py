@@ -9,6 +9,7 @@ from ganchroma import _core
 from ganchroma._arrays import check_number
 from ganchroma._initialize import Array, Shape, filled, target
 from ganchroma.rng import RNGLike, as_stream
+from ganchroma.runtime import check_threads
 
 _TOGETHER = 16  # rows that the core makes orthonormal, faster than BLAS would
 _SHORT = 2**-10  # beside a row of normal numbers: below it float32 would see the cancellation in double
@@ -44,11 +45,13 @@ def orthogonal(
     if result.ndim < 2:
         raise ValueError(f"shape must have at least 2 dimensions, got {result.shape}")
     stream = as_stream(rng)
+    if threads is not None:
+        check_threads(threads)
 
     def fill(work: Array) -> None:
         matrix = work.reshape(len(work), -1) if work.size else work
         if matrix.size:
-            stream.normal(work, 0.0, 1.0, threads=threads)
+            stream.normal(work, 0.0, 1.0, threads=1)  # others would wait, spinning, where BLAS wants to run
             wide = matrix.shape[0] < matrix.shape[1]
             rows = np.array(matrix if wide else matrix.T, np.float64, order="C")
             shortest = _orthonormalize(rows)
