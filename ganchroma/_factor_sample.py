@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma._images import read_images
-from ganchroma._patches import Phase, padded, phases
+from ganchroma._patches import Phase, padded, phases, receptive_fields
 from ganchroma.color import chroma, image_records, quantize
 from ganchroma.layer import OutputLayer
 
@@ -62,15 +62,9 @@ class Sample:
             for part, of_part in zip(parts, found, strict=True):
                 rows, columns = part.rows, part.columns
                 mine = ((row - rows.first) % rows.pitch == 0) & ((column - columns.first) % columns.pitch == 0)
-                down, across = (
-                    start
-                    + axis.step * ((at[mine] - axis.first) // axis.pitch)[:, np.newaxis]
-                    + np.array(axis.offsets, int)
-                    for start, axis, at in zip(origin, (rows, columns), (row, column), strict=True)
-                )
-                seen = whole[0, down[:, :, np.newaxis], across[:, np.newaxis, :]]
-                size = math.prod(seen.shape[1:])
-                of_part.append((image * each + np.flatnonzero(mine), seen.reshape(len(seen), size).astype(dtype)))
+                places = ((at[mine] - axis.first) // axis.pitch for axis, at in ((rows, row), (columns, column)))
+                seen = receptive_fields(whole[0], origin, part, *places)
+                of_part.append((image * each + np.flatnonzero(mine), seen.astype(dtype)))
         joined = [
             (part, np.concatenate([at for at, _ in of_part]), np.concatenate([seen for _, seen in of_part]))
             for part, of_part in zip(parts, found, strict=True)

@@ -103,5 +103,18 @@ def padded(features: Array, geometry: Geometry, parts: list[Phase]) -> tuple[Arr
     return np.ascontiguousarray(whole.transpose(0, 2, 3, 1), np.float64), (before[0], before[1])
 
 
+def receptive_fields(
+    whole: Array, origin: tuple[int, int], part: Phase, row: NDArray[np.intp], column: NDArray[np.intp]
+) -> Array:
+    """(n, D), what the phase's outputs (row, column), counted within the phase, see of one padded image (H, W, C)."""
+    down, across = (
+        start + axis.step * at[:, np.newaxis] + np.array(axis.offsets, int)
+        for start, axis, at in zip(origin, (part.rows, part.columns), (row, column), strict=True)
+    )
+    seen = whole[down[:, :, np.newaxis], across[:, np.newaxis, :]]
+    made: Array = seen.reshape(len(seen), math.prod(seen.shape[1:]))
+    return made
+
+
 def _ends(positions: range) -> tuple[int, ...]:
     return (positions[0], positions[-1]) if len(positions) else ()

@@ -12,7 +12,7 @@ from ganchroma import _gauss
 from ganchroma._arrays import as_array, check_flag, check_number
 from ganchroma._geometry import IntPair, check_pair
 from ganchroma._initialize import check_shape
-from ganchroma._patches import padded, phases
+from ganchroma._patches import padded, phases, receptive_fields
 from ganchroma.activation import activate
 from ganchroma.color import NATURAL, quantize
 from ganchroma.feature_moments import FeatureMoments, LinearColor, check_features
@@ -348,12 +348,8 @@ def _sampled(layer: OutputLayer, features: Any, linear: LinearColor) -> Array:
     for image, plane in enumerate(whole):
         for number, (part, weight) in enumerate(zip(parts, weights, strict=True)):
             chosen = choice == number
-            places = [
-                start + axis.step * rng.integers(axis.count, size=(chosen.sum(), 1)) + np.array(axis.offsets, int)
-                for start, axis in zip(origin, (part.rows, part.columns), strict=True)
-            ]
-            seen = plane[places[0][:, :, np.newaxis], places[1][:, np.newaxis, :]]
-            values[image, chosen] = seen.reshape(len(seen), weight.shape[1]) @ weight.T
+            places = (rng.integers(axis.count, size=chosen.sum()) for axis in (part.rows, part.columns))
+            values[image, chosen] = receptive_fields(plane, origin, part, *places) @ weight.T
     return _matched(values.swapaxes(1, 2), linear)
 
 

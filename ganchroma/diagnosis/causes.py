@@ -29,7 +29,7 @@ from ganchroma.diagnosis.network_causes import (
     suspect_spectral,
     suspect_tint,
 )
-from ganchroma.diagnosis.range_causes import range_causes, remedy_stretch, suspect_stretch
+from ganchroma.diagnosis.range_causes import range_causes, remedy_stretch, stretch_remark, suspect_stretch
 from ganchroma.diagnosis.suspicion import Cause
 
 # In the order in which colour passes them; remedies are applied in this order.
@@ -44,7 +44,7 @@ CAUSES: list[Cause] = [
     Cause("saturation", "saturation", suspect_saturation, remedy_saturation),
     Cause("layout_reshape", "layout_reshape", suspect_layout, remedy_layout),
     Cause("display_channel", "display_channel", suspect_channel, remedy_channel),
-    Cause("min_max_display", "range_mismatch", suspect_stretch, remedy_stretch),
+    Cause("min_max_display", "range_mismatch", suspect_stretch, remedy_stretch, stretch_remark),
     *range_causes(),
     Cause("gray_data", "gray_data", suspect_data, remedy_nothing),
 ]

@@ -15,7 +15,6 @@ import numpy as np
 
 from ganchroma.diagnosis.causes import CAUSES
 from ganchroma.diagnosis.evidence import Evidence
-from ganchroma.diagnosis.range_causes import stretch_remark
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Cause, Suspicion
 from ganchroma.diagnosis.thresholds import ALL_ALIKE_SHARE, CONFIDENCE, FIXED_PATTERN_SHARE, POSSIBLE_CONFIDENCE
 from ganchroma.diagnosis.trace import measure_display, trace
@@ -321,8 +320,8 @@ class _Search:
         order = self.evidence.step("order")
         if order is not None:
             found.append(order.detail)
-        stretch = stretch_remark(self.evidence)
-        found += [stretch] if stretch is not None and "min_max_display" not in self.suspects else []
+        remarks = [c.remark(self.evidence) for c in self.causes if c.remark is not None and c.name not in self.suspects]
+        found += filter(None, remarks)
         display = self.trace.display
         if display is None:
             return found

@@ -48,10 +48,13 @@ class Suspicion:
 
 @dataclass(frozen=True)
 class Cause:
+    """See `causes`. `remark`: what to say of evidence in which the cause itself is not suspected, if anything."""
+
     name: str
     kind: str
     suspect: Callable[[Evidence, Trace], Suspicion | None]
     remedy: Callable[[Evidence], Evidence | None]
+    remark: Callable[[Evidence], str | None] | None = None
 
 
 def possible(what: str, remedy: str, settle: str) -> Suspicion:

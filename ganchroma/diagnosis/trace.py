@@ -51,8 +51,7 @@ def measure_features(features: NDArray[Any], layer: OutputLayer) -> dict[str, An
     Energy is the mean square; the mean share is the part of it that the channels' means carry. The participation
     ratio (sum l)^2 / sum l^2 is that of the covariance of the patches one output pixel sees, sampled at a regular
     grid of positions and corrected for the number of samples; None if they do not vary. That of the channels is of
-    single pixels. Values that are not finite
-    are left out and their share is stated.
+    single pixels. Values that are not finite are left out and their share is stated.
     """
     finite = np.isfinite(features)
     values = features if finite.all() else np.where(finite, features, 0)

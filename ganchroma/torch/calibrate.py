@@ -1,12 +1,13 @@
 """The colour-calibrated initialiser for a generator that lives in PyTorch: its head is changed in place."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ganchroma.calibration import calibrate
 from ganchroma.color import NATURAL
@@ -92,15 +93,14 @@ def calibrate_(
             f"{100 * match.share:.0f} % of it): use ganchroma.calibrate on its numbers"
         )
     made = calibrate(match.layer, match.features, target=target, bias=bias)
-    before = module.weight.detach().clone(), None if module.bias is None else module.bias.detach().clone()
-    _write(module, *(None if part is None else torch.from_numpy(np.array(part)) for part in (made.weight, made.bias)))
-    again, _ = read_again(network, found)
-    if again is None or not again.explains or not np.allclose(again.features, match.features, rtol=1e-3, atol=1e-4):
-        _write(module, *before)
-        raise ValueError(
-            f"the weight of {found.ran.name!r} is used before the head, too, or the generator is not the same each "
-            "time it runs: the image does not follow from it alone; nothing was changed"
-        )
+    with _kept_if_it_works(module):
+        _write(module, made)
+        again, _ = read_again(network, found)
+        if again is None or not again.explains or not np.allclose(again.features, match.features, rtol=1e-3, atol=1e-4):
+            raise ValueError(
+                f"the weight of {found.ran.name!r} is used before the head, too, or the generator is not the same each "
+                "time it runs: the image does not follow from it alone; nothing was changed"
+            )
     readable = copy.deepcopy(module).float() if module.weight.dtype == torch.bfloat16 else module
     return output_layer(readable, activation=match.layer.activation)
 
@@ -113,14 +113,30 @@ def _is(layer: OutputLayer, module: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     return layer.weight.shape == weight.shape and np.allclose(layer.weight, weight) and np.allclose(bias, own)
 
 
-def _write(module: nn.Conv2d | nn.ConvTranspose2d, weight: Tensor | None, bias: Tensor | None) -> None:
-    """In place; a bias that was not there is a new parameter, and goes again with None."""
+def _write(module: nn.Conv2d | nn.ConvTranspose2d, made: OutputLayer) -> None:
+    """In place; a bias that was not there is a new parameter."""
     with torch.no_grad():
-        assert weight is not None
-        module.weight.copy_(weight)
-        if bias is None:
-            module.bias = None
-        elif module.bias is None:
-            module.bias = nn.Parameter(bias.to(module.weight), requires_grad=module.weight.requires_grad)
+        module.weight.copy_(torch.from_numpy(np.array(made.weight)))
+        if made.bias is None:
+            return
+        values = torch.from_numpy(np.array(made.bias)).to(module.weight)
+        if module.bias is None:
+            module.bias = nn.Parameter(values, requires_grad=module.weight.requires_grad)
         else:
-            module.bias.copy_(bias)
+            module.bias.copy_(values)
+
+
+@contextmanager
+def _kept_if_it_works(module: nn.Conv2d | nn.ConvTranspose2d) -> Iterator[None]:
+    """What the body does to weight and bias is undone if it raises anything."""
+    weight, bias = module.weight.detach().clone(), module.bias
+    values = None if bias is None else bias.detach().clone()
+    try:
+        yield
+    except BaseException:
+        with torch.no_grad():
+            module.weight.copy_(weight)
+            module.bias = bias
+            if bias is not None:
+                bias.copy_(values)
+        raise
