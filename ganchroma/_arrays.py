@@ -168,6 +168,15 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 and "\n" not in text else f"an object of type {type(value).__name__}"
 
 
+def check_integer(value: Any, name: str, low: int) -> int:
+    """An integer of any type, at least `low`, or an error that names the argument."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer, got {shown(value)}")
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}, got {value}")
+    return int(value)
+
+
 def check_number(value: Any, name: str, *, low: float = -math.inf, infinite: bool = False) -> float:
     """`value` as a float not below `low`, or an error that names it.
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import init
@@ -14,7 +13,7 @@ from ganchroma._factor_sample import Sample
 from ganchroma.feature_moments import check_features
 from ganchroma.layer import OutputLayer
 
-__all__ = ["INITIALISERS", "heads_of", "makers_of", "norms_of", "samples_of", "whole_number"]
+__all__ = ["INITIALISERS", "heads_of", "makers_of", "norms_of", "samples_of"]
 
 Level = TypeVar("Level")
 
@@ -27,14 +26,6 @@ INITIALISERS: dict[str, Callable[..., NDArray[Any]]] = {
     "orthogonal": init.orthogonal,
 }
 """Those of the experiment unless others are named; "default" is what PyTorch gives a convolution's weight."""
-
-
-def whole_number(value: Any, name: str, low: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, got {shown(value)}")
-    if value < low:
-        raise ValueError(f"{name} must be at least {low}, got {value}")
-    return int(value)
 
 
 def _several(value: Any, name: str, accepted: str) -> list[Any]:

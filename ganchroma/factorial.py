@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import runtime
-from ganchroma._arrays import as_array, check_flag, compute_dtype
+from ganchroma._arrays import as_array, check_flag, check_integer, compute_dtype
 from ganchroma._factor_analysis import Effect, Explained, analyse, text
-from ganchroma._factor_levels import INITIALISERS, heads_of, makers_of, norms_of, samples_of, whole_number
+from ganchroma._factor_levels import INITIALISERS, heads_of, makers_of, norms_of, samples_of
 from ganchroma._factor_sample import RESPONSES, Sample
 from ganchroma._progress import progress as bar
 from ganchroma.activation import ActivationLike, activate
@@ -212,9 +212,9 @@ def factors(
     heads = heads_of(layer, activations)
     norms = norms_of(spectral_norm)
     count, first, wanted = (
-        whole_number(seeds, "seeds", 2),
-        whole_number(rng, "rng", 0),
-        whole_number(pixels, "pixels", 2),
+        check_integer(seeds, "seeds", 2),
+        check_integer(rng, "rng", 0),
+        check_integer(pixels, "pixels", 2),
     )
     shows = check_flag(progress, "progress")
     with nullcontext() if threads is None else runtime.threads(runtime.check_threads(threads)):

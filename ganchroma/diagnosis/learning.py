@@ -28,6 +28,8 @@ class Learning:
         Mean and standard deviation of the same figure for the discriminator with newly drawn weights.
     pictures : str
         Which pictures it was asked about.
+    score : str
+        Which of the discriminator's answers is taken for its score, as an index; "" if it answers only one.
     """
 
     gradient_norms: tuple[float, float, float]
@@ -36,6 +38,7 @@ class Learning:
     prefers_color: float | None = None
     untrained: tuple[float, float] | None = None
     pictures: str = ""
+    score: str = ""
 
     @property
     def stuck(self) -> bool:
@@ -62,5 +65,7 @@ class Learning:
             if self.untrained is not None:
                 mean, spread = self.untrained
                 sentence += f"; with new weights {100 * mean:.0f} +- {100 * spread:.0f} %"
+            if self.score:
+                sentence += f"; of its several answers, output{self.score} is taken for the score"
             found.append(sentence)
         return found

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ganchroma._arrays import check_integer
 from ganchroma.calibration import calibrate
 from ganchroma.color import NATURAL
 from ganchroma.layer import OutputLayer
@@ -71,7 +72,7 @@ def calibrate_(
     """
     if not isinstance(generator, nn.Module):
         raise TypeError(f"generator must be a torch.nn.Module, got {type(generator).__name__}")
-    network = Network(generator, inputs, dict(kwargs or {}), seed)
+    network = Network(generator, inputs, dict(kwargs or {}), check_integer(seed, "seed", 0))
     found, _ = find_head(network, head, None)
     module = dict(generator.named_modules()).get(found.ran.name)
     if not isinstance(module, nn.Conv2d | nn.ConvTranspose2d) or not isinstance(
@@ -86,11 +87,11 @@ def calibrate_(
             f"{found.ran.name!r} has {module.out_channels} filters in {module.groups} group(s): a head must have three "
             "filters, R, G and B, that see all channels; use ganchroma.calibrate on its numbers"
         )
-    match = found.match
-    if not (match.explains and _is(match.layer, module)):
+    match = found.explained
+    if match is None or not _is(match.layer, module):
         raise ValueError(
-            f"the image does not follow from {found.ran.name!r} and {match.layer.activation!r} alone (they explain "
-            f"{100 * match.share:.0f} % of it): use ganchroma.calibrate on its numbers"
+            f"the image does not follow from the weight of {found.ran.name!r} and a plain activation alone: use "
+            "ganchroma.calibrate on the numbers of what it follows from"
         )
     made = calibrate(match.layer, match.features, target=target, bias=bias)
     with _kept_if_it_works(module):

@@ -107,9 +107,12 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         Modules that ran -> their names, in order of execution.
     """
 
-    def __init__(self, root: nn.Module, inputs: Any, keep: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self, root: nn.Module, inputs: Any, keep: frozenset[int] = frozenset(), without: int | None = None
+    ) -> None:
         super().__init__()
         self.keep = keep
+        self.without = without
         self.kept: dict[int, tuple[Any, ...]] = {}
         self.sums: dict[int, WeightedSum] = {}
         self.modules: dict[nn.Module, str] = {}
@@ -136,6 +139,8 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         if self._index in self.keep:
             self.kept[self._index] = tree_map(lambda item: item.clone() if isinstance(item, Tensor) else item, args)
         result = func(*args, **(kwargs or {}))
+        if self._index == self.without:
+            result = torch.full_like(result, float(result.nanmean()))
         self._follow(func, args, kwargs or {}, result)
         self._index += 1
         return result
@@ -223,11 +228,16 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
 
 
 @contextmanager
-def watching(root: nn.Module, inputs: Any, keep: frozenset[int] = frozenset()) -> Iterator[Watch]:
-    """Watch what runs in the body, and in which of the modules of `root`."""
+def watching(
+    root: nn.Module, inputs: Any, keep: frozenset[int] = frozenset(), without: int | None = None
+) -> Iterator[Watch]:
+    """Watch what runs in the body, and in which of the modules of `root`.
+
+    `keep` are the operators whose arguments are kept; `without` is one whose result is replaced by its mean.
+    """
     named = {module: name for name, module in root.named_modules()}
     names = {module: name for module, name in named.items() if not isinstance(module, torch.jit.RecursiveScriptModule)}
-    watch = Watch(root, inputs, keep)
+    watch = Watch(root, inputs, keep, without)
 
     def enter(module: nn.Module, args: Any) -> None:
         if module in names:

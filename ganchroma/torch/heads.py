@@ -35,11 +35,20 @@ class Head:
     features : (N, C, h, w) array
     remarks : tuple of str
         What a reader has to know of the reading.
+    whole : bool
+        Whether its filters are all that ran: three, or four with an alpha.
+    single : bool
+        Whether there is one filter, drawn three times.
+    pixel_bias : bool
+        Whether the last of the channels is 1 everywhere, with the biases of single pixels as its weights.
     """
 
     layer: OutputLayer
     features: Array
     remarks: tuple[str, ...] = ()
+    whole: bool = True
+    single: bool = False
+    pixel_bias: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,12 +217,12 @@ def _spread(conv: _Conv, size: Size) -> Iterator[Head]:
             for order in ("channels first", "channels last"):
                 shuffled = _shuffled(conv, colors, (tall, wide), order == "channels first")
                 if shuffled is not None:
-                    yield _three(*shuffled)
+                    yield replace(_three(*shuffled), pixel_bias=len(shuffled) > 1)
     for colors in dict.fromkeys((size[0], 1)):
         if conv.filters >= colors:
-            yield _three(_first(conv, colors))
+            yield replace(_three(_first(conv, colors)), whole=conv.filters in (colors, 4))
             if conv.filters > colors:
-                yield _three(_first(conv, colors, conv.filters - colors))
+                yield replace(_three(_first(conv, colors, conv.filters - colors)), whole=False)
 
 
 def _first(conv: _Conv, colors: int, start: int = 0) -> _Conv:
@@ -224,7 +233,8 @@ def _first(conv: _Conv, colors: int, start: int = 0) -> _Conv:
 
 def _three(conv: _Conv, *remarks: str) -> Head:
     """A layer of three filters: one is drawn three times, a fourth (alpha) is left out."""
-    if conv.filters == 1:
+    single = conv.filters == 1
+    if single:
         axis = 1 if conv.transposed else 0
         bias = None if conv.bias is None else np.repeat(conv.bias, 3)
         conv = replace(conv, weight=np.repeat(conv.weight, 3, axis=axis), bias=bias)
@@ -232,7 +242,7 @@ def _three(conv: _Conv, *remarks: str) -> Head:
     elif conv.filters > 3:
         conv = _first(conv, 3)
         remarks += ("of the image's channels the first three are judged",)
-    return Head(conv.layer(), conv.features, remarks)
+    return Head(conv.layer(), conv.features, remarks, single=single)
 
 
 def _shuffled(conv: _Conv, colors: int, spread: tuple[int, int], first: bool) -> tuple[_Conv, *tuple[str, ...]] | None:

@@ -1,20 +1,25 @@
 """A whole generator in, the answer out: which layer makes the RGB, and where the colour goes from there."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ganchroma._arrays import check_integer
 from ganchroma.activation import ActivationLike, activation_name, parse_activation
 from ganchroma.diagnosis import Diagnosis, ModuleFacts, Rerun, diagnose
 from ganchroma.torch.facts import spectral_norms, untrained_norms
-from ganchroma.torch.flow import Step
 from ganchroma.torch.learning import learning_signs
+from ganchroma.torch.ranges import likely_range, range_after, scaled
 from ganchroma.torch.search import Found, Network, Run, find_head, read_again, to_array
 
 __all__ = ["inspect"]
+
+Range = tuple[float, float]
+MOST_OF_THE_IMAGE = 0.5  # of its variance: from here on a head's filters say something about a picture judged by itself
 
 
 def inspect(
@@ -47,7 +52,8 @@ def inspect(
         What follows the head, as in `ganchroma.conv2d`, if it is not to be searched.
     value_range : (low, high), optional
         Black and white of the images that come out. By default what the activation says: tanh [-1, 1], sigmoid [0, 1],
-        scaled as the network scales it. A head that nothing bounds is taken for [-1, 1], and a note says so.
+        scaled as the network scales it. Where nothing bounds the values, those that are hardly ever negative are taken
+        for [0, 1] or [0, 255], all others for [-1, 1], and a note says so.
     discriminator : callable, optional
         Images to scores; adds the signs of learning, `Diagnosis.learning`, for the loss softplus(-score). A module is
         left as it is, too.
@@ -64,8 +70,9 @@ def inspect(
     Returns
     -------
     Diagnosis
-        With `.head_name`, the layer that makes the RGB, and `.head_share`, the share of the image's variance that it
-        explains. Where that is less than all (skip connections, blends), the picture is judged by itself.
+        With `.head_name`, the layer that makes the RGB, and `.head_share`, the share of the image's variance that is
+        its: where more than an activation and a scale comes after it (skip connections, blends, filters), what is lost
+        when its result is replaced by a constant. The picture is judged by itself then.
 
     Raises
     ------
@@ -95,21 +102,21 @@ def inspect(
             raise TypeError(f"{name} must be a function of the images, got {type(given).__name__}")
     if activation is not None:
         parse_activation(activation)
-    network = Network(generator, inputs, dict(kwargs or {}), seed)
+    network = Network(generator, inputs, dict(kwargs or {}), check_integer(seed, "seed", 0))
     found, run = find_head(network, head, activation)
     shown, value_range, remarks = _shown(found, run, value_range)
-    facts = _facts(network, found, run)
+    facts = _facts(network, found, run, remarks)
     diagnosis = diagnose(
         shown,
-        layer=found.match.layer,
-        features=found.match.features if found.match.explains else None,
+        layer=None if found.match is None or not _makes_the_image(found) else found.match.layer,
+        features=None if found.explained is None else found.explained.features,
         dataset=dataset,
         value_range=value_range,
         module=facts,
     )
     signs = None
     if discriminator is not None or loss is not None:
-        signs = learning_signs(found.match, run.image, discriminator, loss, dataset, seed)
+        signs = learning_signs(found.explained, run, discriminator, loss, dataset, seed)
         if signs is None:
             remarks.append("the signs of learning were left out: they need a head that makes the whole image")
     return Diagnosis(
@@ -117,68 +124,68 @@ def inspect(
         name=type(generator).__name__,
         about=_sentence(found, run, facts),
         head_name=found.ran.name,
-        head_share=found.match.share,
+        head_share=found.share,
         learning=signs,
     )
 
 
-def _shown(found: Found, run: Run, stated: tuple[float, float] | None) -> tuple[Any, tuple[float, float], list[str]]:
+def _makes_the_image(found: Found) -> bool:
+    """Whether what is known of the head's filters says something about the image."""
+    return found.explained is not None or (
+        found.match is not None and found.match.reading.whole and found.share >= MOST_OF_THE_IMAGE
+    )
+
+
+def _shown(found: Found, run: Run, stated: Range | None) -> tuple[Any, Range, list[str]]:
     """The picture to judge (None: the head's own), its range, and what a reader has to know of both."""
-    match = found.match
-    image = to_array(run.image)[: len(match.features)]
-    remarks = list(match.remarks)
+    match = found.explained
+    image = to_array(run.image)
+    remarks = []
     if run.where:
         remarks.append(f"of what the generator returns, {run.where} is judged")
-    if len(image) < len(run.image):
-        remarks.append(f"the first {len(image)} of {len(run.image)} images were read: the head's input is large")
-    bounded = activation_name(match.layer.activation) in ("tanh", "sigmoid", "clamp")
-    if image.dtype == "uint8":
-        own = (0.0, 255.0)
-    elif bounded and match.explains:
-        own = match.value_range
-    else:
-        own = _scaled(found.steps, match.layer.value_range)
-    if stated is None and not (bounded and match.explains) and image.dtype != "uint8":
+    if found.match is not None and _makes_the_image(found):
+        remarks += found.match.reading.remarks if match is None else match.remarks
+        if len(found.match.features) < len(image):
+            image = image[: len(found.match.features)]
+            remarks.append(f"the first {len(image)} of {len(run.image)} images were read: the head's input is large")
+    own, why = _range(found, image)
+    if stated is None and why:
         low, high = own
-        beyond = float(np.mean((image < low) | (image > high)))
+        beyond = round(100 * float(np.mean((image < low) | (image > high))))
         remarks.append(
-            f"nothing bounds the image's values: [{low:g}, {high:g}] is taken for black and white, and "
-            f"{100 * beyond:.2g} % lie beyond; pass value_range= if it is another"
+            f"{why}: [{low:g}, {high:g}] is taken for black and white{f', {beyond} % lie beyond' if beyond else ''}; "
+            "pass value_range= if it is another"
         )
         image = np.clip(image, low, high)  # as whatever shows it will do
-    if match.normalised:
+    shown = own if stated is None else stated
+    if match is not None and match.normalised:
         remarks.append("each channel of what comes out is scaled by itself; it is judged before that")
         return None, match.layer.value_range if stated is None else stated, remarks
-    if match.explains and image.shape[2:] != match.layer.output_size(match.features.shape[2:]):
+    if match is not None and image.shape[2:] != match.layer.output_size(match.features.shape[2:]):
         remarks.append(f"the image is the head's at another size, {image.shape[2]} x {image.shape[3]}")
-        return None, own if stated is None else stated, remarks
-    return image[:, :3], own if stated is None else stated, remarks
+        return None, shown, remarks
+    return image[:, :3], shown, remarks
 
 
-def _scaled(steps: Sequence[Step], ends: tuple[float, float]) -> tuple[float, float]:
-    """What a network's last scalings, multiplications and additions of plain numbers, make of these values."""
-    last: list[Step] = []
-    for step in reversed(steps):
-        numbers = [number for number in step.numbers if number is not None]
-        if step.name in ("mul", "div", "add", "sub") and numbers:
-            last.append(step)
-        elif step.name not in ("_to_copy", "clone", "clamp"):
-            break
-    for step in reversed(last):
-        number = next(number for number in step.numbers if number is not None)
-        low, high = ends
-        if step.name == "mul":
-            ends = low * number, high * number
-        elif step.name == "div":
-            ends = low / number, high / number
-        else:
-            shift = number if step.name == "add" else -number
-            ends = low + shift, high + shift
-    return min(ends), max(ends)
+def _range(found: Found, image: NDArray[Any]) -> tuple[Range, str]:
+    """Black and white of the image, and why they are no more than likely ("" where the network says so)."""
+    match = found.explained
+    if image.dtype == "uint8":
+        return (0.0, 255.0), ""
+    if match is not None:
+        if activation_name(match.layer.activation) in ("tanh", "sigmoid", "clamp"):
+            return match.value_range, ""
+        own = match.layer.value_range
+        scales = scaled(found.steps, own)
+        return (likely_range(image) if scales == own else scales), "nothing bounds the image's values"
+    bounded = range_after(found.steps)
+    if bounded is not None:
+        return bounded, ""
+    return likely_range(image), "the range of the image's values can't be read off the network"
 
 
-def _facts(network: Network, found: Found, run: Run) -> ModuleFacts:
-    """The state of the modules that ran, and how to run them again in another."""
+def _facts(network: Network, found: Found, run: Run, remarks: list[str]) -> ModuleFacts:
+    """The state of the modules that ran, and how to run them again in another; a remark for what can't be run."""
     norms = untrained_norms(run.modules)
     spectral = min(
         ((abs(used / exact), module) for module, used, exact in spectral_norms(run.modules) if exact > 0),
@@ -195,8 +202,12 @@ def _facts(network: Network, found: Found, run: Run) -> ModuleFacts:
                 train=norms.untouched if "batchnorm" in put_right else (),
                 warm=normed if "spectral_norm" in put_right else (),
             )
-        except ValueError:
-            return Rerun()  # BatchNorm in training mode refuses a single value per channel
+        except Exception as error:  # whatever a network does that nobody has run in that mode
+            mode = "in training mode" if "batchnorm" in put_right else "after a training forward"
+            remark = f"a remedy could not be tried: the generator can't be run {mode}: {_first_line(error)}"
+            if remark not in remarks:
+                remarks.append(remark)
+            return Rerun()
         if match is None or not match.explains:
             return Rerun(images=image[:, :3])
         return Rerun(match.layer, match.features, image[:, :3])
@@ -211,18 +222,26 @@ def _facts(network: Network, found: Found, run: Run) -> ModuleFacts:
     )
 
 
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition('. ')[0].partition(chr(10))[0]}"
+
+
 def _sentence(found: Found, run: Run, facts: ModuleFacts) -> str:
     """Which layer makes the RGB, what follows it, and how much of the image that is."""
-    layer, share = found.match.layer, found.match.share
-    height, width = layer.kernel_size
     name = found.ran.name or "the module itself"
-    text = f"The RGB is made by {name} ({layer.in_channels} channels, {height}x{width}, then {layer.activation})"
-    if found.match.explains:
+    if found.match is not None and found.match.reading.whole:
+        layer = found.match.layer
+        height, width = layer.kernel_size
+        text = f"The RGB is made by {name} ({layer.in_channels} channels, {height}x{width}, then {layer.activation})"
+    else:
+        text = f"The image comes from {name}"
+    if found.explained is not None:
         text += ", which explains the whole image"
     else:
-        text += f", which explains {100 * share:.0f} % of the image's variance; the picture is judged by itself"
+        text += f", which makes {100 * found.share:.0f} % of the image's variance"
         if found.others:
-            text += f", for it also comes from {', '.join(found.others[-3:])}"
+            text += f", beside {', '.join(found.others[-3:])}"
+        text += "; more than a plain activation follows, so the picture is judged by itself"
     if facts.batchnorm == "train":
         text += f". BatchNorm is in training mode, over {len(run.image)} images"
     return text + "."

@@ -1,7 +1,8 @@
 """Signs of how the head learns, measured at one batch. See `ganchroma.diagnosis.learning` for what they mean."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from ganchroma.activation import activate_backward, activation_name
 from ganchroma.conv_backward import conv2d_backward, conv_transpose2d_backward
 from ganchroma.diagnosis.learning import Learning
 from ganchroma.torch.matching import Match
-from ganchroma.torch.search import to_array
-from ganchroma.torch.untouched import untouched
+from ganchroma.torch.search import Run, to_array
+from ganchroma.torch.untouched import modules_of, untouched
 
 __all__ = ["learning_signs"]
 
@@ -27,61 +28,87 @@ _REDRAWS = 5
 
 
 def learning_signs(
-    match: Match, image: Tensor, discriminator: Score | None, loss: Score | None, dataset: Any, seed: int
+    match: Match | None, run: Run, discriminator: Score | None, loss: Score | None, dataset: Any, seed: int
 ) -> Learning | None:
     """The signs at the images that a generator made; None where they are more than the head's, scaled by one number.
 
     Parameters
     ----------
-    match : Match
-    image : Tensor (N, C, H, W)
+    match : Match or None
+        Of a head that makes the whole image.
+    run : Run
     discriminator : callable, optional
-        Images to scores; without it, and with a loss, there is no preference to ask for.
+        Images, in the generator's own order of dimensions, to scores; without it, and with a loss, there is no
+        preference to ask for.
     loss : callable, optional
         Images to a scalar; by default softplus(-score), averaged.
     dataset : tensor or array (n, C, H', W'), optional
         Real pictures, at least as large as the images; by default the images themselves are shown to it.
     seed : int
     """
-    if (
-        not match.explains
-        or match.normalised
-        or match.layer.output_size(_size(match.features)) != tuple(image.shape[2:])
-    ):
+    image = run.image
+    if match is None or match.normalised or match.layer.output_size(_size(match.features)) != tuple(image.shape[2:]):
         return None
+    if not image.is_floating_point():
+        raise ValueError(
+            f"signs of learning need a gradient, and the generator's images are {image.dtype}: let it return them "
+            "before they are rounded"
+        )
+    score = None if discriminator is None else _Scored(discriminator, run.as_made)
     with untouched(discriminator, loss, seed=seed), torch.enable_grad():
         shown = image.detach().clone().requires_grad_()
-        lost = _lost(loss, shown) if loss is not None else softplus(-_scores(discriminator, shown)).mean()
+        lost = _lost(loss, run.as_made(shown)) if loss is not None else _lost_to(score, shown)
         (gradient,) = torch.autograd.grad(lost, shown)
     norms, cosines, slope = _head_gradient(match, to_array(gradient))
-    prefers = untrained = None
-    pictures = ""
-    if discriminator is not None:
-        real = image.detach() if dataset is None else _cropped(dataset, image)
-        pictures = "the generator's own pictures" if dataset is None else "the data set's pictures"
-        with untouched(discriminator, seed=seed), torch.no_grad():
-            prefers = _preference(discriminator, real)
-        untrained = _untrained(discriminator, real, seed)
-    return Learning(norms, cosines, slope, prefers, untrained, pictures)
+    if score is None:
+        return Learning(norms, cosines, slope)
+    real = image.detach() if dataset is None else _cropped(dataset, image)
+    with untouched(discriminator, seed=seed), torch.no_grad():
+        prefers = _preference(score, real)
+    return Learning(
+        norms,
+        cosines,
+        slope,
+        prefers,
+        _untrained(score, real, seed),
+        "the generator's own pictures" if dataset is None else "the data set's pictures",
+        score.where,
+    )
 
 
 def _size(features: Array) -> tuple[int, int]:
     return features.shape[2], features.shape[3]
 
 
-def _scores(discriminator: Any, images: Tensor) -> Tensor:
-    """One score an image: what a discriminator answers, averaged over patches; the first of several answers."""
-    try:
-        made = discriminator(images)
-    except TypeError as error:
-        error.add_note("discriminator is called with the images alone: wrap one that needs more in a function of them")
-        raise
-    while isinstance(made, list | tuple):
-        made = made[0]
-    if not isinstance(made, Tensor) or made.shape[:1] != images.shape[:1]:
-        got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
-        raise ValueError(f"discriminator must answer one score for each of {len(images)} images, got {got}")
-    return made.reshape(len(images), -1).mean(dim=1)
+@dataclass
+class _Scored:
+    """A discriminator, and where among its answers the scores are: the first tensor."""
+
+    discriminator: Score
+    as_made: Callable[[Tensor], Tensor]
+    where: str = ""
+
+    def of_patches(self, images: Tensor) -> Tensor:
+        """What it answers for (n, C, H, W): (n, patches)."""
+        try:
+            made = self.discriminator(self.as_made(images))
+        except TypeError as error:
+            error.add_note(
+                "discriminator is called with the images alone: wrap one that needs more in a function of them"
+            )
+            raise
+        self.where = ""
+        while isinstance(made, list | tuple) and made:
+            self.where += "[0]" if len(made) > 1 else ""
+            made = made[0]
+        if not isinstance(made, Tensor) or made.shape[:1] != images.shape[:1]:
+            got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+            raise ValueError(f"discriminator must answer one score for each of {len(images)} images, got {got}")
+        return made.reshape(len(images), -1).double()
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """One score an image: the mean over patches."""
+        return self.of_patches(images).mean(dim=1)
 
 
 def _lost(loss: Score, images: Tensor) -> Tensor:
@@ -92,6 +119,14 @@ def _lost(loss: Score, images: Tensor) -> Tensor:
             f"loss must answer one number that follows from the images, a tensor with a gradient, got {got}"
         )
     return lost.reshape(())
+
+
+def _lost_to(score: _Scored | None, images: Tensor) -> Tensor:
+    assert score is not None
+    lost = softplus(-score.of_patches(images)).mean()
+    if not lost.requires_grad:
+        raise ValueError("the discriminator's scores have no gradient: it must not detach, round or compare them")
+    return lost
 
 
 def _head_gradient(
@@ -116,7 +151,10 @@ def _head_gradient(
     backward: Callable[..., Any] = conv_transpose2d_backward if layer.transposed else conv2d_backward
     options |= {"output_padding": layer.output_padding} if layer.transposed else {}
     by_weight = backward(activate_backward(gradient, before, layer.activation), features, layer.weight, **options)[1]
-    flat = (by_weight.swapaxes(0, 1) if layer.transposed else by_weight).reshape(3, -1).astype(np.float64)
+    by_filter = by_weight.swapaxes(0, 1) if layer.transposed else by_weight
+    if match.reading.pixel_bias:
+        by_filter = by_filter[:, :-1]
+    flat = by_filter.reshape(3, -1).astype(np.float64)
     norms = np.linalg.norm(flat, axis=1)
     unit = flat / np.maximum(norms, 1e-300)[:, None]
     cosines = unit @ unit.T
@@ -140,24 +178,35 @@ def _cropped(dataset: Any, image: Tensor) -> Tensor:
     return real[:, :, top : top + tall, left : left + wide].to(image)
 
 
-def _preference(discriminator: Any, pictures: Tensor) -> float:
+def _preference(score: _Scored, pictures: Tensor) -> float:
     """Share of pictures that are rated above their own gray copies."""
     gray = pictures.mean(dim=1, keepdim=True).expand_as(pictures).contiguous()
-    above = _scores(discriminator, pictures) > _scores(discriminator, gray)
-    return float(above.double().mean())
+    return float((score(pictures) > score(gray)).double().mean())
 
 
-def _untrained(discriminator: Any, pictures: Tensor, seed: int) -> tuple[float, float] | None:
+def _untrained(score: _Scored, pictures: Tensor, seed: int) -> tuple[float, float] | None:
     """Mean and standard deviation of the same figure over newly drawn weights; None if they can't be drawn."""
-    if not isinstance(discriminator, nn.Module) or not all(map(_redrawable, discriminator.modules())):
+    modules = [part for module in modules_of(score.discriminator) for part in module.modules()]
+    if not modules or not all(map(_redrawable, modules)):
         return None
     shares = []
     for attempt in range(_REDRAWS):
-        with untouched(discriminator, seed=seed + attempt), torch.no_grad():
-            for module in discriminator.modules():
+        with untouched(score.discriminator, seed=seed + attempt), torch.no_grad():
+            _on_copies(modules)
+            for module in modules:
                 _redraw(module)
-            shares.append(_preference(discriminator, pictures))
+            shares.append(_preference(score, pictures))
     return float(np.mean(shares)), float(np.std(shares))
+
+
+def _on_copies(modules: Iterable[nn.Module]) -> None:
+    """Other parameters in place of the modules' own, which a graph may still need as they are."""
+    copies: dict[int, nn.Parameter] = {}
+    for module in modules:
+        for name, own in module._parameters.items():
+            if own is not None:
+                copy = copies.setdefault(id(own), nn.Parameter(own.detach().clone(), requires_grad=own.requires_grad))
+                module._parameters[name] = copy
 
 
 def _redrawable(module: nn.Module) -> bool:

@@ -5,6 +5,7 @@ Nothing is believed because of its name: a reading is run, and the result compar
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ Array = NDArray[Any]
 # Share of the image's variance from which on the image is the head's: rounding to 8 bits leaves .9999 of a picture with
 # two levels of contrast, arithmetic in bfloat16 .9999; the smallest skip connection that was tried took .01.
 EXPLAINED = 0.999
+_EQUAL = 0.01  # of the image's standard deviation, between channels that bfloat16 has rounded
 _USUAL_LIMITS = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0))
 
 
@@ -34,23 +36,29 @@ class Match:
     ----------
     layer : OutputLayer
         With its activation, and what stood between the sum and the activation (a bias, a scale) folded in.
-    features : (N, C, h, w) array
     share : float
         Share of the image's variance that ``scale * layer(features) + offset`` explains, at most 1.
     scale, offset : float
     normalised : bool
         Whether each channel has a scale and offset of its own, as what an image classifier takes; `scale` and `offset`
         are 1 and 0 then.
+    reading : Head
+        What it was made of.
     remarks : tuple of str
     """
 
     layer: OutputLayer
-    features: Array
     share: float
     scale: float
     offset: float
     normalised: bool
+    reading: Head
     remarks: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> Array:
+        """(N, C, h, w)"""
+        return self.reading.features
 
     @property
     def explains(self) -> bool:
@@ -91,14 +99,22 @@ def best_match(
         What the network made.
     activations : sequence of (activation, array or None)
         Candidates, in order, each with what it was applied to (whatever its shape), where that is known.
+
+    Notes
+    -----
+    That one channel is shown as R, G and B is believed where it explains the image, or the image's channels are equal:
+    where something unknown comes after the head, one channel resembles any picture more than three that are mixed up.
     """
     target = _three(image)
+    equal = bool(np.ptp(target, axis=1).max() <= _EQUAL * target.std()) if np.isfinite(target).all() else False
     best = None
     for reading in readings:
         linear = reading.layer.linear(reading.features)
         for activation, before in activations:
             match = _matched(reading, linear, activation, before, target)
-            if match is not None and (best is None or match.share > best.share):
+            if reading.single and not (equal or match.explains):
+                continue
+            if best is None or match.share > best.share:
                 best = match
             if best is not None and best.explains:
                 return best
@@ -109,10 +125,8 @@ def _three(image: Array) -> Array:
     return np.repeat(image, 3, axis=1) if image.shape[1] == 1 else image[:, :3]
 
 
-def _matched(
-    reading: Head, linear: Array, activation: ActivationLike, before: Array | None, target: Array
-) -> Match | None:
-    layer = reading.layer
+def _matched(reading: Head, linear: Array, activation: ActivationLike, before: Array | None, target: Array) -> Match:
+    layer, remarks = reading.layer, reading.remarks
     if before is not None:
         layer, linear = _folded(layer, linear, before)
     if _idle(activation, linear):
@@ -120,12 +134,22 @@ def _matched(
     layer = layer.replace(activation=activation)
     made = _resampled(layer.activate(linear), target)
     scale, offset, share = _fitted(made, target)
-    normalised = share < EXPLAINED and all(
-        _fitted(made[:, channel], target[:, channel])[2] >= EXPLAINED for channel in range(3)
-    )
-    if normalised:
-        scale, offset, share = 1.0, 0.0, 1.0
-    return Match(layer, reading.features, share, scale, offset, normalised, reading.remarks)
+    if share < EXPLAINED:
+        if all(_fitted(made[:, channel], target[:, channel])[2] >= EXPLAINED for channel in range(3)):
+            return Match(layer, 1.0, 1.0, 0.0, True, reading, remarks)
+        for order in list(permutations(range(3)))[1:]:
+            fit = _fitted(made[:, order], target)
+            if fit[2] >= EXPLAINED:
+                remarks += (f"R, G and B are made by the head's filters {', '.join(str(k + 1) for k in order)}",)
+                layer, (scale, offset, share) = _reordered(layer, order), fit
+                break
+    return Match(layer, share, scale, offset, False, reading, remarks)
+
+
+def _reordered(layer: OutputLayer, order: Sequence[int]) -> OutputLayer:
+    chosen = list(order)
+    weight = layer.weight[:, chosen] if layer.transposed else layer.weight[chosen]
+    return layer.replace(weight=weight, bias=None if layer.bias is None else layer.bias[chosen])
 
 
 def _idle(activation: ActivationLike, linear: Array) -> bool:

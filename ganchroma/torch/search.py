@@ -1,7 +1,7 @@
 """The search for the layer that makes the RGB: run, see where the image came from, run again and read it there."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +42,8 @@ class Run:
     image : Tensor (N, C, H, W)
     where : str
         Which output it is; "" where there is no other.
+    as_made : callable
+        Brings images (n, C, H, W) to the order of dimensions that the generator returns.
     """
 
     sums: Mapping[int, WeightedSum]
@@ -50,6 +52,7 @@ class Run:
     modules: Mapping[nn.Module, str]
     image: Tensor
     where: str
+    as_made: Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -61,20 +64,42 @@ class Network:
     keywords: Mapping[str, Any]
     seed: int
 
-    def run(self, keep: Iterable[int] = (), *, train: Sequence[nn.Module] = (), warm: Sequence[nn.Module] = ()) -> Run:
+    def run(
+        self,
+        keep: Iterable[int] = (),
+        *,
+        without: int | None = None,
+        train: Sequence[nn.Module] = (),
+        warm: Sequence[nn.Module] = (),
+    ) -> Run:
         """One watched forward, always from the same seed.
 
         Parameters
         ----------
         keep : iterable of int
             Operators whose arguments are kept.
+        without : int, optional
+            An operator whose result is replaced by its mean.
         train : sequence of modules
             In training mode.
         warm : sequence of modules
             In training mode for one forward before it.
         """
+        options = frozenset(keep), without, train, warm
+        try:
+            with torch.no_grad():
+                return self._run(*options)
+        except RuntimeError as error:
+            if "does not require grad" not in str(error):
+                raise
+        with torch.enable_grad():  # it asks for gradients by itself
+            return self._run(*options)
+
+    def _run(
+        self, keep: frozenset[int], without: int | None, train: Sequence[nn.Module], warm: Sequence[nn.Module]
+    ) -> Run:
         generator = self.generator
-        with untouched(generator, seed=self.seed), torch.no_grad():
+        with untouched(generator, seed=self.seed):
             if warm:
                 modes = [[part.training for part in module.modules()] for module in warm]
                 for module in warm:
@@ -87,11 +112,11 @@ class Network:
             for module in train:
                 module.train()
             inputs, keywords = _copies(self.inputs), _copies(self.keywords)
-            with watching(generator, (inputs, keywords), frozenset(keep)) as watch:
+            with watching(generator, (inputs, keywords), keep, without) as watch:
                 made = generator(*inputs, **keywords)
-            image, where = _image_in(made)
+            image, where, as_made = _image_in(made)
             trails = watch.trails(image)
-            return Run(watch.sums, trails, watch.kept, watch.modules, image.clone(), where)
+            return Run(watch.sums, trails, watch.kept, watch.modules, image.detach().clone(), where, as_made)
 
 
 def _copies(tree: Any) -> Any:
@@ -102,21 +127,26 @@ def _copies(tree: Any) -> Any:
 # -- the image among the outputs -----------------------------------------------------------------------------------
 
 
-def _image_in(made: Any) -> tuple[Tensor, str]:
-    """The image as (N, C, H, W), a view, and which output it is: of three channels before others, then the largest."""
+def _image_in(made: Any) -> tuple[Tensor, str, Callable[[Tensor], Tensor]]:
+    """The image as (N, C, H, W), a view, which output it is, and the way back to the order of its dimensions.
+
+    Of three channels before others, then the largest.
+    """
     outputs = list(_outputs(made, "output"))
     if not outputs:
         raise TypeError(
             f"the generator returned no tensor but {type(made).__name__}: let it return the tensor that this is made of"
         )
-    images = [(view, where) for tensor, where in outputs if (view := _as_images(tensor)) is not None]
+    images = [(*view, where) for tensor, where in outputs if (view := _as_images(tensor)) is not None]
     if not images:
         shapes = ", ".join(f"{where} {tuple(tensor.shape)}" for tensor, where in outputs)
         raise LookupError(
             f"no image came out: {shapes}; an image is (N, C, H, W), (N, H, W, C) or (3, H, W) with 1, 3 or 4 channels"
         )
-    image, where = max(images, key=lambda found: ((1, 4, 3).index(found[0].shape[1]), found[0].shape[2:].numel()))
-    return image, where if len(outputs) > 1 else ""
+    image, as_made, where = max(
+        images, key=lambda found: ((1, 4, 3).index(found[0].shape[1]), found[0].shape[2:].numel())
+    )
+    return image, where if len(outputs) > 1 else "", as_made
 
 
 def _outputs(made: Any, where: str) -> Iterator[tuple[Tensor, str]]:
@@ -134,17 +164,26 @@ def _outputs(made: Any, where: str) -> Iterator[tuple[Tensor, str]]:
             yield from _outputs(value, f"{where}.{key}")
 
 
-def _as_images(tensor: Tensor) -> Tensor | None:
+def _as_images(tensor: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]] | None:
+    """The tensor as (N, C, H, W), and what brings such images to its own order of dimensions; None if it is none."""
     if tensor.dim() == 3 and (tensor.shape[0] == 3 or tensor.shape[2] == 3):
         tensor = tensor[None]
     if tensor.dim() != 4 or tensor.is_complex() or not tensor.numel():
         return None
     for channels in ((3,), (1, 4)):
         if tensor.shape[1] in channels:
-            return tensor
+            return tensor, _same
         if tensor.shape[3] in channels:
-            return tensor.permute(0, 3, 1, 2)
+            return tensor.permute(0, 3, 1, 2), _channels_last
     return None
+
+
+def _same(images: Tensor) -> Tensor:
+    return images
+
+
+def _channels_last(images: Tensor) -> Tensor:
+    return images.permute(0, 2, 3, 1)
 
 
 # -- the head --------------------------------------------------------------------------------------------------------
@@ -161,8 +200,11 @@ class Found:
         Its place among the weighted sums: the one thing that stays the same in another mode.
     steps : tuple of Step
         What came after it, up to the image.
-    match : Match
-        How it was read, and how the image follows.
+    match : Match or None
+        How it was read, and how the image follows; None if it is no layer of three filters.
+    share : float
+        Share of the image's variance that is the head's: what a plain activation and scale explain, if that is all;
+        otherwise, unless the activation was stated, what is lost when its result is replaced by a constant.
     others : list of str
         Names of other layers that the image comes from, too.
     """
@@ -170,8 +212,14 @@ class Found:
     ran: WeightedSum
     order: int
     steps: tuple[Step, ...]
-    match: Match
+    match: Match | None
+    share: float
     others: list[str]
+
+    @property
+    def explained(self) -> Match | None:
+        """The match, if the image follows from it."""
+        return self.match if self.match is not None and self.match.explains else None
 
 
 def find_head(network: Network, head: str | nn.Module | None, activation: ActivationLike | None) -> tuple[Found, Run]:
@@ -189,17 +237,33 @@ def find_head(network: Network, head: str | nn.Module | None, activation: Activa
     if not wanted:
         raise LookupError(f"no layer was found that makes the image {_shape(first.image)}; {_candidates(first)}")
     run = network.run(_to_keep(first, wanted))
-    matches = [(index, _read(run, index, activation)) for index in wanted if index in run.sums]
-    found = [(index, match) for index, match in matches if match is not None]
-    if not found:
-        names = " or ".join(repr(first.sums[index].name) for index in wanted)
+    matches = {index: _read(run, index, activation) for index in wanted if index in run.sums}
+    if not matches:
+        raise LookupError(f"the generator ran other layers the second time; {_candidates(run)}")
+    index = max(matches, key=lambda index: (round(_share(matches[index]), 3), index))
+    match = matches[index]
+    ran, steps = run.sums[index], run.trails.get(index, ())
+    if match is None and head is not None:
         raise LookupError(
-            f"the layer {names} can't be read as one that makes the image {_shape(first.image)}; {_candidates(first)}"
+            f"the layer {ran.name!r} can't be read as one that makes the image {_shape(first.image)}; "
+            f"{_candidates(first)}"
         )
-    index, match = max(found, key=lambda pair: (round(pair[1].share, 3), pair[0]))
-    others = [run.sums[other].name for other in run.trails if other != index]
-    order = list(run.sums).index(index)
-    return Found(run.sums[index], order, run.trails.get(index, ()), match, list(dict.fromkeys(others))), run
+    share = max(0.0, _share(match))
+    if activation is None and index in run.trails and not (match is not None and match.explains):
+        lost = _lost(run.image, network.run(without=index).image)
+        share = share if lost is None else lost
+    others = dict.fromkeys(run.sums[other].name for other in run.trails if run.sums[other].name != ran.name)
+    return Found(ran, list(run.sums).index(index), steps, match, share, list(others)), run
+
+
+def _share(match: Match | None) -> float:
+    return -1.0 if match is None else match.share
+
+
+def _lost(image: Tensor, rest: Tensor) -> float | None:
+    """The share of an image's variance that is missing in another; None where that is no number."""
+    whole, left = (float(values.double().var(correction=0)) for values in (image, rest))
+    return max(0.0, 1 - left / whole) if whole > 0 and math.isfinite(whole + left) else None
 
 
 def read_again(
@@ -207,9 +271,11 @@ def read_again(
 ) -> tuple[Match | None, Array]:
     """The same head read in another state of the network (see `Network.run`), and the image."""
     first = network.run(train=train, warm=warm)
+    if found.explained is None:
+        return None, to_array(first.image)
     index = list(first.sums)[found.order]
     run = network.run(_to_keep(first, [index]), train=train, warm=warm)
-    return _read(run, index, found.match.layer.activation), to_array(run.image)
+    return _read(run, index, found.explained.layer.activation), to_array(run.image)
 
 
 def _to_keep(run: Run, wanted: Sequence[int]) -> set[int]:

@@ -1,15 +1,18 @@
 """A module as it was: everything that a forward pass may change is put back, also when it raises."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from inspect import getclosurevars
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-__all__ = ["untouched"]
+__all__ = ["modules_of", "untouched"]
 
 
 @contextmanager
@@ -18,20 +21,23 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
 
     Parameters
     ----------
-    modules : torch.nn.Module
+    modules : torch.nn.Module or callable
         Put back: parameters, buffers, gradients, ``requires_grad``, ``training`` flags, hooks, and all other
-        attributes; of dictionaries, lists, sets and arrays the contents, too. What is no module is left alone.
+        attributes; of dictionaries, lists, sets and arrays the contents, of random generators the state. Of a function,
+        the modules that it refers to (`modules_of`).
     seed : int, optional
         Of the random numbers of PyTorch, NumPy and Python in the body.
 
     Notes
     -----
     Nothing is copied by ``copy.deepcopy``, which some modules refuse; the price is a copy of all tensors. A compiled
-    module runs as it was written, so that nothing is compiled for a single pass.
+    module runs as it was written, so that nothing is compiled for a single pass. Autocast keeps no casts of weights:
+    those of a pass without gradients would reach the caller's own, and each pass runs the same operators.
     """
-    parts = {part for module in modules if isinstance(module, nn.Module) for part in module.modules()}
+    parts = {part for given in modules for module in modules_of(given) for part in module.modules()}
     with ExitStack() as stack:
         stack.enter_context(_random_states())
+        stack.enter_context(_no_cached_casts())
         for part in parts:
             stack.enter_context(_one(part))
         if any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in parts):
@@ -41,6 +47,33 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
             np.random.seed(seed % 2**32)  # noqa: NPY002  the global state is what a user's module would draw from
             random.seed(seed)
         yield
+
+
+def modules_of(function: Any) -> list[nn.Module]:
+    """The module itself, or those that a function reaches: bound, closed over, global, or as a partial's arguments."""
+    if isinstance(function, nn.Module):
+        return [function]
+    if isinstance(function, partial):
+        given = [function.func, *function.args, *function.keywords.values()]
+    elif isinstance(function, MethodType):
+        given = [function.__self__, function.__func__]
+    elif isinstance(function, FunctionType):
+        used = getclosurevars(function)
+        given = [*used.nonlocals.values(), *used.globals.values()]
+        given = [item for item in given if isinstance(item, nn.Module | partial | MethodType)]
+    else:
+        return []
+    return [module for item in given for module in modules_of(item)]
+
+
+@contextmanager
+def _no_cached_casts() -> Iterator[None]:
+    cached = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
+    try:
+        yield
+    finally:
+        torch.set_autocast_cache_enabled(cached)
 
 
 @contextmanager
@@ -63,9 +96,12 @@ def _one(module: nn.Module) -> Iterator[None]:
     contents = [(value, _copied(value)) for value in attributes.values() if isinstance(value, dict | list | set)]
     arrays = [(value, value.copy()) for value in attributes.values() if isinstance(value, np.ndarray)]
     tensors = [_Kept(tensor) for tensor in _tensors(module, attributes)]
+    rewinds = [rewind for value in attributes.values() if (rewind := _rewind(value)) is not None]
     try:
         yield
     finally:
+        for rewind in rewinds:
+            rewind()
         vars(module).clear()
         vars(module).update(attributes)
         for container, copy in contents:
@@ -74,6 +110,17 @@ def _one(module: nn.Module) -> Iterator[None]:
             array[...] = values
         for tensor in tensors:
             tensor.put_back()
+
+
+def _rewind(generator: Any) -> Callable[[], Any] | None:
+    """What brings a generator of random numbers back to where it is; None if it is none."""
+    if isinstance(generator, torch.Generator | np.random.RandomState):
+        return partial(generator.set_state, generator.get_state())
+    if isinstance(generator, random.Random):
+        return partial(generator.setstate, generator.getstate())
+    if isinstance(generator, np.random.Generator):
+        return partial(setattr, generator.bit_generator, "state", generator.bit_generator.state)
+    return None
 
 
 def _tensors(module: nn.Module, attributes: dict[str, Any]) -> list[Tensor]:
