@@ -71,7 +71,7 @@ def inspect(
     -------
     Diagnosis
         With `.head_name`, the layer that makes the RGB, and `.head_share`, the share of the image's variance that is
-        its: where more than an activation and a scale comes after it (skip connections, blends, filters), what is lost
+        its: where more than an activation and a scale comes after it (skip connections, blends, filters), what changes
         when its result is replaced by a constant. The picture is judged by itself then.
 
     Raises

@@ -59,6 +59,11 @@ def learning_signs(
         shown = image.detach().clone().requires_grad_()
         lost = _lost(loss, run.as_made(shown)) if loss is not None else _lost_to(score, shown)
         (gradient,) = torch.autograd.grad(lost, shown)
+    if not bool(gradient.isfinite().all()):
+        raise ValueError(
+            f"the {'discriminator' if loss is None else 'loss'} has no finite gradient at the generator's images: NaN "
+            "or infinite values came out of it"
+        )
     norms, cosines, slope = _head_gradient(match, to_array(gradient))
     if score is None:
         return Learning(norms, cosines, slope)
@@ -92,9 +97,10 @@ class _Scored:
         """What it answers for (n, C, H, W): (n, patches)."""
         try:
             made = self.discriminator(self.as_made(images))
-        except TypeError as error:
+        except (TypeError, RuntimeError) as error:
             error.add_note(
-                "discriminator is called with the images alone: wrap one that needs more in a function of them"
+                f"discriminator is called with the images alone, {tuple(images.shape)} of {images.dtype}: wrap one "
+                "that needs more, or other images, in a function of them"
             )
             raise
         self.where = ""
@@ -200,13 +206,16 @@ def _untrained(score: _Scored, pictures: Tensor, seed: int) -> tuple[float, floa
 
 
 def _on_copies(modules: Iterable[nn.Module]) -> None:
-    """Other parameters in place of the modules' own, which a graph may still need as they are."""
-    copies: dict[int, nn.Parameter] = {}
+    """Other parameters and buffers in place of the modules' own, which a graph may still need as they are."""
+    copies: dict[int, Tensor] = {}
     for module in modules:
         for name, own in module._parameters.items():
             if own is not None:
-                copy = copies.setdefault(id(own), nn.Parameter(own.detach().clone(), requires_grad=own.requires_grad))
-                module._parameters[name] = copy
+                copy = nn.Parameter(own.detach().clone(), requires_grad=own.requires_grad)
+                module._parameters[name] = copies.setdefault(id(own), copy)
+        for name, own in module._buffers.items():
+            if own is not None:
+                module._buffers[name] = copies.setdefault(id(own), own.detach().clone())
 
 
 def _redrawable(module: nn.Module) -> bool:

@@ -204,7 +204,7 @@ class Found:
         How it was read, and how the image follows; None if it is no layer of three filters.
     share : float
         Share of the image's variance that is the head's: what a plain activation and scale explain, if that is all;
-        otherwise, unless the activation was stated, what is lost when its result is replaced by a constant.
+        otherwise, unless the activation was stated, what changes when its result is replaced by a constant.
     others : list of str
         Names of other layers that the image comes from, too.
     """
@@ -261,9 +261,10 @@ def _share(match: Match | None) -> float:
 
 
 def _lost(image: Tensor, rest: Tensor) -> float | None:
-    """The share of an image's variance that is missing in another; None where that is no number."""
-    whole, left = (float(values.double().var(correction=0)) for values in (image, rest))
-    return max(0.0, 1 - left / whole) if whole > 0 and math.isfinite(whole + left) else None
+    """The share of an image's variance, in its channels, that another lacks; None where that is no number."""
+    image, rest = image.double(), rest.double()
+    whole, lost = (float(values.var((0, 2, 3), correction=0).mean()) for values in (image, image - rest))
+    return min(1.0, lost / whole) if whole > 0 and math.isfinite(lost) else None
 
 
 def read_again(

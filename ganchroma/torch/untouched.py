@@ -150,7 +150,7 @@ class _Kept:
     def __init__(self, tensor: Tensor) -> None:
         if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
             raise ValueError(
-                "a layer is not initialised yet (a lazy module): run the generator once, then call this again"
+                "a layer is not initialised yet (a lazy module): run its network once, then call this again"
             )
         self.tensor = tensor
         self.values = tensor.detach().clone()

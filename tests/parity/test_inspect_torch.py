@@ -14,22 +14,8 @@ import ganchroma as gch
 from ganchroma.diagnosis import Diagnosis
 
 torch = pytest.importorskip("torch")
+from parity.generators import dcgan, latents  # noqa: E402
 from torch import nn  # noqa: E402
-
-
-def dcgan(channels=24, seed=0, head=None, activation=None):
-    torch.manual_seed(seed)
-
-    def up(given, made, *options):
-        return nn.ConvTranspose2d(given, made, 4, *options, bias=False), nn.BatchNorm2d(made), nn.ReLU(True)
-
-    last = nn.ConvTranspose2d(channels, 3, 4, 2, 1, bias=False) if head is None else head
-    main = nn.Sequential(*up(20, 2 * channels, 1, 0), *up(2 * channels, channels, 2, 1), *up(channels, channels, 2, 1))
-    generator = nn.Sequential(main, last, activation or nn.Tanh())
-    for module in generator.modules():
-        if isinstance(module, nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0, 0.02 if head is None else 0.1)
-    return generator
 
 
 def examples_dcgan():
@@ -55,10 +41,6 @@ def examples_dcgan():
         elif isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, 1, 0.02)
     return generator
-
-
-def latents(count=16, seed=1):
-    return torch.randn(count, 20, 1, 1, generator=torch.Generator().manual_seed(seed))
 
 
 def names(diagnosis):
@@ -361,104 +343,13 @@ def test_memory_is_bounded(monkeypatch):
     assert answer.head_share == pytest.approx(1)
 
 
-# -- signs of learning ----------------------------------------------------------------------------------------------
-
-
-def discriminator(seed=0):
-    torch.manual_seed(seed)
-    return nn.Sequential(
-        nn.Conv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.BatchNorm2d(8), nn.LeakyReLU(0.2), nn.Conv2d(8, 1, 16)
-    )
-
-
-def test_gradients_are_autograds():
-    generator, z, judge = dcgan(), latents(), discriminator()
-    answer = gch.torch.inspect(generator, z, discriminator=judge)
-    images = generator(z)
-    lost = nn.functional.softplus(-judge(images).reshape(len(z))).mean()
-    (expected,) = torch.autograd.grad(lost, generator[1].weight)
-    flat = expected.transpose(0, 1).reshape(3, -1).double()
-    np.testing.assert_allclose(answer.learning.gradient_norms, flat.norm(dim=1).numpy(), rtol=1e-4)
-    unit = flat / flat.norm(dim=1, keepdim=True)
-    cosines = [(unit[i] @ unit[j]).item() for i, j in ((0, 1), (0, 2), (1, 2))]
-    np.testing.assert_allclose(answer.learning.gradient_cosines, cosines, atol=1e-4)
-    assert 0.5 < answer.learning.slope <= 1
-    assert not answer.learning.stuck
-    assert "Learning: " in answer.summary()
-    assert "rates" in answer._repr_html_()
-    assert answer.to_dict()["learning"]["untrained"][1] >= 0
-
-
-def test_a_saturated_head_is_stuck():
-    generator = dcgan()
-    nn.init.constant_(generator[1].weight, 1.0)
-    answer = gch.torch.inspect(generator, latents(), loss=lambda images: images.square().mean())
-    assert answer.learning.stuck
-    assert answer.learning.prefers_color is None
-
-
-def test_a_discriminator_that_loves_colour():
-    class Colour(nn.Module):
-        def __init__(self, sign):
-            super().__init__()
-            self.sign = nn.Parameter(torch.tensor(float(sign)))
-
-        def forward(self, images):
-            return self.sign * (images - images.mean(dim=1, keepdim=True)).square().mean(dim=(1, 2, 3))
-
-    for sign, expected in ((1, 1.0), (-1, 0.0)):
-        answer = gch.torch.inspect(dcgan(), latents(), discriminator=Colour(sign))
-        assert answer.learning.prefers_color == expected
-        assert answer.learning.untrained is None  # its weight can't be drawn anew
-    real = torch.rand(5, 3, 40, 48)
-    answer = gch.torch.inspect(dcgan(), latents(), discriminator=Colour(1), dataset=real)
-    assert answer.learning.pictures == "the data set's pictures"
-    with pytest.raises(ValueError, match="dataset must be"):
-        gch.torch.inspect(dcgan(), latents(), discriminator=Colour(1), dataset=real[:, :, :8])
-    with pytest.raises(ValueError, match="one score for each of 16 images"):
-        gch.torch.inspect(dcgan(), latents(), discriminator=lambda images: images.sum())
-
-
-@pytest.mark.parametrize("wrap", [lambda x: x, nn.utils.spectral_norm, nn.utils.parametrizations.spectral_norm])
-def test_the_discriminator_stays_as_it_is_and_is_drawn_anew(wrap):
-    judge, generator, z = discriminator(), dcgan(), latents()
-    judge[0], judge[4] = wrap(judge[0]), wrap(judge[4])
-    before = {name: value.clone() for name, value in judge.state_dict().items()}
-    state = torch.get_rng_state()
-    answer = gch.torch.inspect(generator, z, discriminator=judge)
-    assert answer.learning.untrained[1] > 0  # five drawings differ
-    assert all(torch.equal(value, before[name]) for name, value in judge.state_dict().items())
-    assert all(parameter.grad is None for parameter in judge.parameters())
-    assert torch.equal(state, torch.get_rng_state())
+# -- what is given wrongly -----------------------------------------------------------------------------------------
 
 
 def test_warnings_are_none():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gch.torch.inspect(dcgan(), latents())
-
-
-# -- what is given wrongly -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("given", "error", "words"),
-    [
-        ({"loss": "bce"}, TypeError, "loss must be a function of the images, got str"),
-        ({"loss": lambda images: images}, ValueError, "loss must answer one number that follows from the images"),
-        ({"loss": lambda images: 3.0}, ValueError, "got float"),
-        ({"discriminator": 3}, TypeError, "discriminator must be a function of the images, got int"),
-    ],
-)
-def test_signs_of_learning_need_what_can_be_asked(given, error, words):
-    with pytest.raises(error, match=words):
-        gch.torch.inspect(dcgan(), latents(), **given)
-
-
-def test_a_discriminator_that_needs_labels_is_told_how():
-    with pytest.raises(TypeError) as caught:
-        gch.torch.inspect(dcgan(), latents(), discriminator=lambda images, labels: images.mean(dim=(1, 2, 3)))
-    assert any("wrap one that needs more" in note for note in caught.value.__notes__)
 
 
 def test_no_memory_no_answer():
