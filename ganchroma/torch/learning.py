@@ -19,7 +19,7 @@ from ganchroma.torch.matching import Match
 from ganchroma.torch.search import Run, to_array
 from ganchroma.torch.untouched import modules_of, untouched
 
-__all__ = ["learning_signs"]
+__all__ = ["color_preference", "learning_signs"]
 
 Array = NDArray[Any]
 Triple = tuple[float, float, float]
@@ -182,6 +182,12 @@ def _cropped(dataset: Any, image: Tensor) -> Tensor:
         )
     top, left = (real.shape[2] - tall) // 2, (real.shape[3] - wide) // 2
     return real[:, :, top : top + tall, left : left + wide].to(image)
+
+
+def color_preference(discriminator: Score, pictures: Tensor) -> float:
+    """Share of pictures (N, 3, H, W) that a discriminator rates above their own gray copies; it stays as it is."""
+    with untouched(discriminator), torch.no_grad():
+        return _preference(_Scored(discriminator, lambda images: images), pictures)
 
 
 def _preference(score: _Scored, pictures: Tensor) -> float:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ChromaMonitor", "ChromaRecord", "ColorCollapse"]
+__all__ = ["ChromaMonitor", "ChromaRecord", "ColorCollapse", "plot_records"]
 
 PATIENCE = 10  # records within which a generator that starts gray should show colour
 _HEADS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
@@ -63,6 +63,19 @@ class ChromaRecord:
         """Numbers and lists that `json.dumps` takes; NaN becomes None."""
         values = asdict(self)
         return {key: value if value is None or key == "step" else json_number(value) for key, value in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """What `to_dict` wrote."""
+        given = {key: _from_json(value) for key, value in values.items() if key != "filter_cosines"}
+        cosines = values["filter_cosines"]
+        return cls(**given, filter_cosines=None if cosines is None else _from_json(cosines))
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(map(_from_json, value))
+    return math.nan if value is None else value
 
 
 class ChromaMonitor:
@@ -252,7 +265,13 @@ class ChromaMonitor:
         ImportError
             If matplotlib is missing.
         """
-        return _plot(self._history, self._collapse, figure)
+        title, color = "colour in training", "black"
+        if self._collapse is not None:
+            title, color = f"{title}: missing at step {self._collapse[0]}, stage: {self._collapse[1]}", FOUND
+        elif self._history:
+            title += f": steps {self._history[0].step} to {self._history[-1].step}"
+        at = None if self._collapse is None else self._collapse[0]
+        return plot_records(self._history, figure, title, color=color, mark=at)
 
     def __repr__(self) -> str:
         last, attached = self._last_step if self._records else None, self._generator is not None
@@ -409,7 +428,15 @@ _PANELS: tuple[_Panel, ...] = (
 )
 
 
-def _plot(records: list[ChromaRecord], collapse: tuple[int, str] | None, figure: "Figure | None") -> "Figure":
+def plot_records(
+    records: list[ChromaRecord],
+    figure: "Figure | None",
+    title: str,
+    *,
+    color: str = "black",
+    mark: int | None = None,
+) -> "Figure":
+    """Records over the steps under a title; `mark` is a step to draw a line at."""
     panels = _PANELS if any(record.filter_cosines for record in records) else _PANELS[:3]
     rows, columns = (2, 2) if len(panels) == 4 else (1, 3)
     figure = new_figure(11.5, 0.9 + 2.5 * rows) if figure is None else figure
@@ -417,25 +444,22 @@ def _plot(records: list[ChromaRecord], collapse: tuple[int, str] | None, figure:
         text = "no records yet: attach a generator, or call update(step, images)"
         figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
         return figure
-    inch, title, color = 1 / figure.get_figheight(), f"steps {records[0].step} to {records[-1].step}", "black"
-    if collapse is not None:
-        title, color = f"missing at step {collapse[0]}, stage: {collapse[1]}", FOUND
-    title = f"colour in training: {title}"
+    inch = 1 / figure.get_figheight()
     figure.suptitle(title, x=0.012, y=1 - 0.12 * inch, ha="left", fontweight="bold", fontsize=12, color=color)
     place = {"left": 0.04, "right": 0.96, "top": 1 - 0.75 * inch, "bottom": 0.5 * inch, "hspace": 0.42, "wspace": 0.27}
     for axes, panel in zip(figure.subplots(rows, columns, gridspec_kw=place).flat, panels, strict=True):
-        _draw(axes, panel, records, collapse)
+        _draw(axes, panel, records, mark)
     return figure
 
 
-def _draw(axes: "Axes", panel: _Panel, records: list[ChromaRecord], collapse: tuple[int, str] | None) -> None:
+def _draw(axes: "Axes", panel: _Panel, records: list[ChromaRecord], mark: int | None) -> None:
     (name, ends, series, levels), across = panel, axes.get_yaxis_transform()
     for label, height in levels.items():
         tint = SOUND if label == "natural" else FOUND
         axes.axhline(height, color=tint, linestyle="--", linewidth=1)
         axes.text(1.01, height, label, transform=across, va="center", fontsize=7.5, color=tint)
-    if collapse is not None:
-        axes.axvline(collapse[0], color=FOUND, linestyle=":", linewidth=1.2)
+    if mark is not None:
+        axes.axvline(mark, color=FOUND, linestyle=":", linewidth=1.2)
     steps = [record.step for record in records]
     for field, lines in series.items():
         values = [getattr(record, field) for record in records]
