@@ -46,7 +46,13 @@ DIAGNOSIS_LAYERS = [
 ]
 
 # Where packages that are not always installed may be imported at all.
-ONLY_IN = {"torch": "ganchroma/torch/", "dask": "ganchroma/distributed.py", "distributed": "ganchroma/distributed.py"}
+ONLY_IN = {
+    "torch": "ganchroma/torch/",
+    "torchmetrics": "ganchroma/torch/metric.py",
+    "sklearn": "ganchroma/torch/experiments/photographs.py",
+    "dask": "ganchroma/distributed.py",
+    "distributed": "ganchroma/distributed.py",
+}
 
 # What a plain `import ganchroma` must not load: slow, or not always there.
 NOT_AT_IMPORT = ["torch", "dask", "matplotlib", "PIL", "tqdm", "skimage", "safetensors", "scipy", "multiprocessing"]

@@ -175,7 +175,7 @@ def test_files_that_do_not_fit(tmp_path):
 
 
 def test_measures_of_a_run_that_was_made_up():
-    from ganchroma.torch.monitor import ChromaRecord
+    from ganchroma.torch.records import ChromaRecord
 
     def record(step, share):
         return ChromaRecord(step, share, (0.1, 0.2, 0.3), 10.0 + step, 5.0, 20.0, 0.0, (0.5, 0.5, 0.5))
@@ -232,6 +232,7 @@ def test_intervals_are_students():
     assert (found.mean, found.seeds) == (2, 3)
     assert found.high - found.mean == pytest.approx(4.302653 / math.sqrt(3), rel=1e-4)  # t of 2 degrees, 97.5 %
     assert f"{found:.1f}" == "2.0 +- 2.5"
+    assert f"{found:+.1f}" == "+2.0 +- 2.5"
     assert f"{Interval.of([3.0])}" == "3.00"
     assert f"{Interval.of([math.nan])}" == "never"
 

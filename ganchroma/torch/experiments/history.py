@@ -9,7 +9,7 @@ import numpy as np
 
 from ganchroma.moments import json_number
 from ganchroma.torch.experiments.config import Config
-from ganchroma.torch.monitor import ChromaRecord, plot_records
+from ganchroma.torch.records import ChromaRecord, plot_records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

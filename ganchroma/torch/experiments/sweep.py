@@ -46,8 +46,9 @@ class Interval:
     def __format__(self, spec: str) -> str:
         if not self.seeds:
             return "never"
-        half = "" if math.isnan(self.high) else f" +- {self.high - self.mean:{spec or '.2f'}}"
-        return f"{self.mean:{spec or '.2f'}}{half}"
+        spec = spec or ".2f"
+        half = "" if math.isnan(self.high) else f" +- {self.high - self.mean:{spec.lstrip('+')}}"
+        return f"{self.mean:{spec}}{half}"
 
 
 @dataclass(frozen=True)

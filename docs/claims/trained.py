@@ -1,0 +1,170 @@
+"""The claims about training, judged by what the runs measured."""
+
+import math
+from collections.abc import Mapping
+
+from claim import Claim, verdict
+from runs import SEEDS
+
+from ganchroma.torch.experiments import History, Interval, Sweep
+
+Measures = Mapping[str, Mapping[str, Mapping[str, float | None]]]  # configuration -> seed -> measure -> value
+
+_NEAR = 0.1  # of the standard run's achromatic share: within it the two runs are alike
+
+
+def measured(found: Sweep) -> Measures:
+    """Everything that the pages need of the runs, as JSON takes it."""
+    return {
+        name: {
+            str(seed): {
+                key: None if math.isnan(value) else round(value, 6)
+                for key, value in {
+                    **history.measures(),
+                    "meets_standard": _meets(history, found.runs["standard"][seed]),
+                    "data_correlation": sum(history.data.correlation) / 3 if history.data else math.nan,
+                }.items()
+            }
+            for seed, history in seeds.items()
+        }
+        for name, seeds in found.runs.items()
+    }
+
+
+def _meets(run: History, standard: History) -> float:
+    """The first step at which the achromatic share is that of the standard run, to a tenth."""
+    for step in range(run.config.steps + 1):
+        own, other = run.at(step, "achromatic_share"), standard.at(step, "achromatic_share")
+        if abs(own - other) <= _NEAR * other:
+            return float(step)
+    return math.nan
+
+
+class Table:
+    """Means and paired differences over the seeds of the runs."""
+
+    def __init__(self, measures: Measures) -> None:
+        self.measures = measures
+
+    def values(self, name: str, measure: str) -> dict[str, float]:
+        return {
+            seed: math.nan if row[measure] is None else float(row[measure])  # type: ignore[arg-type]
+            for seed, row in self.measures[name].items()
+        }
+
+    def mean(self, name: str, measure: str) -> Interval:
+        return Interval.of(self.values(name, measure).values())
+
+    def effect(self, name: str, measure: str, against: str = "standard") -> Interval:
+        here, there = self.values(name, measure), self.values(against, measure)
+        return Interval.of(here[seed] - there[seed] for seed in here)
+
+    def ends(self, name: str, measure: str) -> str:
+        """Mean and range of a step; how often it came, if not always."""
+        values = [value for value in self.values(name, measure).values() if not math.isnan(value)]
+        if not values:
+            return "never"
+        text = f"{sum(values) / len(values):.0f} ({min(values):.0f}-{max(values):.0f})"
+        return text if len(values) == SEEDS else f"{text} in {len(values)} of {SEEDS}"
+
+
+def claims(table: Table) -> list[Claim]:
+    return [h10(table), h11(table), h12(table), h15(table), h18(table), h19(table)]
+
+
+def h10(table: Table) -> Claim:
+    cosine = table.mean("identical", "gradient_cosine")
+    ratio = table.mean("identical", "gradient_norm").mean / table.mean("fill(1.0)", "gradient_norm").mean
+    runs = [name for name in table.measures if name.startswith("identical")]
+    broken = all(table.mean(name, "colored_at").seeds == SEEDS for name in runs)
+    return Claim(
+        "H10",
+        "weak gradients can't break the symmetry of equal filters",
+        f"the gradients of equal filters have cosine {cosine:.2f}; share < .95 after "
+        f"{table.ends('identical', 'colored_at')} Adam steps, {table.ends('identical, weak D', 'colored_at')} with a "
+        f"weak discriminator, {table.ends('identical, frozen D', 'colored_at')} with a frozen one. Only the saturated "
+        f"fill(1.0), whose gradient is {ratio:,.0f} times smaller, stays gray: {table.ends('fill(1.0)', 'colored_at')}",
+        f"share {table.effect('identical', 'share_end'):+.2f} at the end",
+        SEEDS,
+        verdict(
+            holds=not any(table.mean(name, "colored_at").seeds for name in runs),
+            fails=broken and table.mean("fill(1.0)", "colored_at").seeds == SEEDS,
+        ),
+    )
+
+
+def h11(table: Table) -> Claim:
+    weak, strong = table.effect("weak D", "chroma_end"), table.effect("strong D", "chroma_end")
+    return Claim(
+        "H11",
+        "a discriminator that is poor, or converges too fast, limits colour",
+        f"poor (learning rate / 100): share {table.mean('weak D', 'share_end'):.2f}, more colourful than photographs; "
+        f"too fast (x 10): chroma {table.mean('strong D', 'chroma_end'):.1f} instead of "
+        f"{table.mean('standard', 'chroma_end'):.1f}",
+        f"chroma {weak:+.1f} (poor), {strong:+.1f} (fast)",
+        SEEDS,
+        verdict(
+            holds=weak.high < 0 and strong.high < 0,
+            fails=weak.mean > -0.2 * table.mean("standard", "chroma_end").mean
+            and strong.mean > -0.2 * table.mean("standard", "chroma_end").mean,
+        ),
+    )
+
+
+def h12(table: Table) -> Claim:
+    half, full = table.effect("data half gray", "chroma_end"), table.effect("data all gray", "chroma_end")
+    early = table.effect("data all gray", "share_64")
+    return Claim(
+        "H12",
+        "a data set without colour gives gray",
+        f"chroma {table.mean('standard', 'chroma_end'):.1f} with colour, "
+        f"{table.mean('data half gray', 'chroma_end'):.1f} with half of the pictures gray, "
+        f"{table.mean('data all gray', 'chroma_end'):.1f} with all; at step 64 the share differs by {early:+.2f}: an",
+        f"untrained generator has not met the data yet chroma {half:+.1f} (half), {full:+.1f} (all)",
+        SEEDS,
+        verdict(holds=full.high < 0, fails=full.low > 0),
+    )
+
+
+def h15(table: Table) -> Claim:
+    plain, normed = (table.mean(name, "gradient_cosine") for name in ("standard", "spectral norm"))
+    ratio = table.mean("spectral norm", "gradient_norm").mean / table.mean("standard", "gradient_norm").mean
+    share = table.effect("spectral norm", "share_end")
+    symmetry = table.effect("identical, spectral norm", "colored_at", "identical")
+    return Claim(
+        "H15",
+        "spectral norm promotes better gradient flow",
+        f"the head's gradient is {ratio:.1f} times as large, its filters' cosine {normed:.2f} instead of {plain:.2f}: "
+        f"a rescale. Identical filters part {symmetry:+.0f} steps later; share at the end {share:+.2f}",
+        f"gradient x {ratio:.1f}, share {share:+.2f}",
+        SEEDS,
+        verdict(holds=share.high < -0.05 and symmetry.high < 0, fails=share.low < 0 < share.high and symmetry.high > 0),
+    )
+
+
+def h18(table: Table) -> Claim:
+    end, data = table.mean("standard", "correlation_end"), table.mean("standard", "data_correlation")
+    start = table.mean("standard", "share_0")
+    return Claim(
+        "H18",
+        "the generator must learn independent channels",
+        f"the reverse: the data's channels are correlated ({data:.2f}), the untrained generator's are not (share "
+        f"{start:.2f}), and training raises the correlation to {end:.2f}",
+        f"correlation {end.mean:+.2f} by training",
+        SEEDS,
+        verdict(holds=end.high < 0.1, fails=end.low > 0.1),
+    )
+
+
+def h19(table: Table) -> Claim:
+    start, end = table.mean("standard", "cosine_start"), table.mean("standard", "cosine_end")
+    identical = table.mean("identical", "cosine_end")
+    return Claim(
+        "H19",
+        "in practice the filters' weights become similar",
+        f"mean cosine of the filters {start:.2f} -> {end:.2f} in 400 steps from a standard start, 1.00 -> "
+        f"{identical:.2f} from identical filters: towards what the data ask for, from both sides",
+        f"cosine {end.mean - start.mean:+.2f}",
+        SEEDS,
+        verdict(holds=end.low > 0.77, fails=end.high < start.mean + 0.05),
+    )

@@ -1,0 +1,132 @@
+"""`ChromaMetric` in TorchMetrics itself, and `ChromaMonitor.write` in TensorBoard itself."""
+
+import math
+
+import numpy as np
+import pytest
+
+import ganchroma as gch
+
+torch = pytest.importorskip("torch")
+torchmetrics = pytest.importorskip("torchmetrics")
+import torch.distributed as dist  # noqa: E402
+
+
+def pictures(count=8, seed=0, tint=0.0):
+    noise = torch.randn(count, 3, 16, 12, generator=torch.Generator().manual_seed(seed))
+    return torch.tanh(noise + tint * torch.tensor([1.0, 0, -1]).view(1, 3, 1, 1))
+
+
+def expected(images, value_range=(-1, 1)):
+    summary = gch.ChromaStats(None if images.dtype == torch.uint8 else value_range).update(images.numpy()).summary()
+    return {
+        "achromatic_share": summary.within.achromatic_share,
+        "correlation_rb": summary.within.correlation[1],
+        "chroma": summary.chroma,
+        "colorfulness": summary.colorfulness,
+        "std_levels": summary.within.std_levels,
+        "near_end_share": summary.near_end_share,
+        "gray_images": summary.gray_images,
+    }
+
+
+@pytest.mark.parametrize("kind", ["floats", "bytes"])
+def test_batches_are_what_all_pictures_together_are(kind):
+    batches = [pictures(count, seed) for count, seed in ((3, 0), (8, 1), (1, 2))]
+    if kind == "bytes":
+        batches = [((batch + 1) * 127.5).to(torch.uint8) for batch in batches]
+    metric = gch.torch.ChromaMetric()
+    for batch in batches:
+        metric.update(batch)
+    for name, value in expected(torch.cat(batches)).items():
+        np.testing.assert_allclose(metric.compute()[name].item(), value, rtol=1e-6, err_msg=name)  # float32 tensors
+    whole = gch.ChromaStats((-1, 1) if kind == "floats" else None).update(torch.cat(batches).numpy()).summary()
+    assert metric.stats().summary().total == whole.total  # the sums themselves are exact
+
+
+def test_forward_gives_the_batch_and_keeps_the_whole():
+    metric = gch.torch.ChromaMetric()
+    first, second = pictures(seed=1), pictures(seed=2, tint=1)
+    metric(first)
+    alone = metric(second)
+    assert alone["chroma"].item() == pytest.approx(expected(second)["chroma"], rel=1e-6)
+    assert metric.compute()["chroma"].item() == pytest.approx(expected(torch.cat([first, second]))["chroma"], rel=1e-6)
+    metric.reset()
+    with pytest.warns(UserWarning, match="before the ``update``"):  # TorchMetrics' own
+        assert all(math.isnan(value) for value in metric.compute().values())
+
+
+def test_in_a_collection_and_through_a_checkpoint():
+    collection = torchmetrics.MetricCollection([gch.torch.ChromaMetric()], prefix="fake/")
+    collection.update(pictures())
+    assert collection.compute()["fake/achromatic_share"] == pytest.approx(expected(pictures())["achromatic_share"])
+    metric = gch.torch.ChromaMetric()
+    metric.persistent(True)
+    metric.update(pictures())
+    other = gch.torch.ChromaMetric()
+    other.persistent(True)
+    other.load_state_dict(metric.state_dict())
+    other.update(pictures(0))
+    assert other.stats() == metric.stats()
+
+
+def _rank(rank, ranks, folder, batches):
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
+    metric = gch.torch.ChromaMetric()
+    for batch in batches[rank]:
+        metric.update(batch)
+    torch.save({name: value.item() for name, value in metric.compute().items()}, f"{folder}/{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_processes_agree_on_all_pictures(tmp_path):
+    """Three ranks, one of them with nothing."""
+    batches = [[pictures(3, 0), pictures(2, 1)], [], [pictures(4, 2)]]
+    torch.multiprocessing.spawn(_rank, (3, str(tmp_path), batches), nprocs=3)
+    alone = gch.torch.ChromaMetric()
+    alone.update(torch.cat([batch for rank in batches for batch in rank]))
+    whole = {name: value.item() for name, value in alone.compute().items()}
+    for rank in range(3):
+        assert torch.load(tmp_path / f"{rank}.pt") == whole
+
+
+def test_wrong_pictures():
+    metric = gch.torch.ChromaMetric()
+    with pytest.raises(TypeError, match="images must be a tensor"):
+        metric.update(np.zeros((1, 3, 2, 2), np.float32))
+    with pytest.raises(ValueError, match="images"):
+        metric.update(torch.zeros(2, 1, 4, 4))
+    with pytest.raises(ValueError, match="value_range"):
+        gch.torch.ChromaMetric(value_range=(1, 0))
+    metric.update(pictures())
+    metric.update(((pictures() + 1) * 127).to(torch.uint8))
+    with pytest.raises(ValueError, match="8 pictures of bytes and 8 of floats"):
+        metric.compute()
+
+
+def test_tensorboard_reads_what_the_monitor_wrote(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from torch.utils.tensorboard import SummaryWriter
+
+    head = torch.nn.Conv2d(4, 3, 1)
+    monitor = gch.torch.ChromaMonitor(head=head)
+    with SummaryWriter(tmp_path) as writer:
+        monitor.update(0, pictures(seed=0))
+        monitor.update(5, pictures(seed=1))
+        assert monitor.write(writer) == 2
+        monitor.update(7, pictures(seed=2))
+        assert monitor.write(writer) == 1
+        assert monitor.write(writer) == 0
+    seen = EventAccumulator(str(tmp_path)).Reload()
+    tags = seen.Tags()["scalars"]
+    assert {"chroma/achromatic_share", "chroma/correlation/RB", "chroma/filter_cosines/GB", "chroma/chroma"} <= set(
+        tags
+    )
+    events = seen.Scalars("chroma/achromatic_share")
+    assert [event.step for event in events] == [0, 5, 7]
+    np.testing.assert_allclose(
+        [event.value for event in events], [record.achromatic_share for record in monitor.history], rtol=1e-6
+    )
+    with pytest.raises(TypeError, match="writer must have a method add_scalar"):
+        monitor.write("runs")
