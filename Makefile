@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch])
 
-.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity check-prediction operator-norm confusion wheel clean core c-checks
+.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity check-prediction operator-norm claims confusion wheel clean core c-checks
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -44,7 +44,7 @@ bench: $(VENV)/extra-bench ## verify, then time: ours, PyTorch, share of what th
 
 notebooks: $(VENV)/extra-test ## run the notebooks
 	$(SUBMAKE) core
-	$(PYTEST) tests/test_notebooks.py
+	GANCHROMA_NOTEBOOKS=whole $(PYTEST) --timeout=3600 tests/test_notebooks.py
 
 parity: $(VENV)/extra-test ## every function beside its counterpart in PyTorch: writes docs/parity.md
 	$(SUBMAKE) core
@@ -57,6 +57,10 @@ check-prediction: $(VENV)/extra-test ## predicted and calibrated colours on imag
 operator-norm: $(VENV)/extra-test ## gains of a convolution beside the norm PyTorch divides by: writes docs/operator_norm.md
 	$(SUBMAKE) core
 	$(BIN)/python docs/operator_norm.py
+
+claims: $(VENV)/extra-test ## what the article claims, measured and trained anew: writes docs/claims.md
+	$(SUBMAKE) core
+	$(BIN)/python docs/claims
 
 confusion: $(VENV)/extra-test ## the diagnosis on labelled cases never seen: writes docs/confusion.md
 	$(SUBMAKE) core

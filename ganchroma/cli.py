@@ -125,6 +125,7 @@ def _demo(options: argparse.Namespace) -> int:
     else:
         print(cases.table(report))
         print(f"\nSee {options.out / 'sheet.png'}, {options.out / 'report.html'}, {options.out / 'report.json'}")
+        print("What is claimed of such pictures, and what holds: docs/claims.md, notebooks/01_the_article.ipynb")
     return ANSWERED
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ganchroma.torch.experiments import Config, Sweep, sweep
 
-SEEDS = 3
+SEEDS = 6
 STANDARD = Config(steps=400)
 _IDENTICAL = replace(STANDARD, init="identical")
 _WEAK, _STRONG, _FROZEN = ({"discriminator_lr": rate} for rate in (2e-6, 2e-3, 0.0))
@@ -27,6 +27,7 @@ CONFIGS = {
     "calibrated": replace(STANDARD, init="calibrated"),
     "spectral norm": replace(STANDARD, spectral_norm="parametrization"),
     "spectral norm, legacy": replace(STANDARD, spectral_norm="legacy"),
+    "as loud as spectral norm": replace(STANDARD, init="unit_sigma"),
     "identical, spectral norm": replace(_IDENTICAL, spectral_norm="parametrization"),
     "sigmoid": replace(STANDARD, activation="sigmoid"),
     "identical, sigmoid": replace(_IDENTICAL, activation="sigmoid"),

@@ -9,7 +9,7 @@ from ganchroma._arrays import check_integer
 __all__ = ["Config"]
 
 _CHOICES = {
-    "init": ("standard", "identical", "fill", "calibrated"),
+    "init": ("standard", "identical", "fill", "unit_sigma", "calibrated"),
     "optimizer": ("adam", "sgd"),
     "activation": ("tanh", "sigmoid"),
     "spectral_norm": (None, "parametrization", "legacy"),
@@ -29,9 +29,10 @@ class Config:
         Pictures an update.
     width : int
         Channels before the generator's head, and after the discriminator's first layer.
-    init : "standard", "identical", "fill" or "calibrated"
-        Of the head: N(0, .02); one such filter three times; every weight 1.0; as `ganchroma.torch.calibrate_` makes it,
-        with the colours of photographs.
+    init : "standard", "identical", "fill", "unit_sigma" or "calibrated"
+        Of the head: N(0, .02); one such filter three times; every weight 1.0; N(0, .02) divided by its largest singular
+        value, as loud as spectral norm makes it; as `ganchroma.torch.calibrate_` makes it, with the colours of
+        photographs.
     optimizer : "adam" or "sgd"
         Of the generator: Adam with betas (.5, .999), or plain SGD. The discriminator's is Adam.
     lr : float

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from ganchroma.spectral import sigma
 from ganchroma.torch.calibrate import calibrate_
 from ganchroma.torch.experiments.config import Config
 
@@ -42,6 +43,8 @@ def generator(config: Config) -> Generator:
             made.head.weight[:] = made.head.weight[:, :1]
         elif config.init == "fill":
             made.head.weight.fill_(1.0)
+        elif config.init == "unit_sigma":
+            made.head.weight /= sigma(made.head.weight.numpy(), dim=1)
     if config.init == "calibrated":
         calibrate_(made, torch.randn(_CALIBRATION_BATCH, LATENTS), head="head", seed=config.seed)
     if config.spectral_norm == "legacy":

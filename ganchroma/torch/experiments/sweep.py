@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,11 @@ from ganchroma._files import check_path, write_text
 from ganchroma._progress import progress
 from ganchroma.torch.experiments.config import Config
 from ganchroma.torch.experiments.history import History
+from ganchroma.torch.experiments.plots import plot_runs
 from ganchroma.torch.experiments.training import run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Interval", "Sweep", "sweep"]
 
@@ -82,6 +86,16 @@ class Sweep:
         writer.writeheader()
         writer.writerows(rows)
         write_text(path, text.getvalue())
+
+    def plot(self, figure: "Figure | None" = None) -> "Figure":
+        """Share, chroma, amplitude and filters over the steps, a line a configuration, as a matplotlib figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        return plot_runs(self.runs, figure)
 
     def values(self, name: str, measure: str) -> dict[int, float]:
         """Seed -> a measure of the runs of one configuration.
