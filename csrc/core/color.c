@@ -61,7 +61,7 @@ static void measure_chunk(void *context, ptrdiff_t index, int worker)
     const void *rgb[3];
     for (int i = 0; i < 3; ++i) {
         if (job->images->pixel == GCH_PIXEL_U8) {
-            isa->levels_from_bytes(gch_images_load(job->images, image, i, chunk, scratch->bytes),
+            isa->levels_from_bytes(gch_images_load(job->images, image, i, chunk, scratch->bytes[i]),
                                    scratch->level[i], count);
             rgb[i] = scratch->level[i];
         } else {
@@ -107,9 +107,8 @@ static void quantize_chunk(void *context, ptrdiff_t index, int worker)
         float *level = scratch->level[0];
         gch_isa()->stats[real_of(job->images->pixel)].quantize(&job->range, job->rule, values, level, count,
                                                                &unused);
-        for (ptrdiff_t k = 0; k < count; ++k)
-            scratch->bytes[k] = (uint8_t)level[k];
-        gch_images_store(job->out, image, i, chunk, scratch->bytes);
+        gch_isa()->bytes_from_levels(level, scratch->bytes[i], count);
+        gch_images_store(job->out, image, i, chunk, scratch->bytes[i]);
     }
 }
 

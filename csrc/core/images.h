@@ -11,7 +11,7 @@ enum { GCH_CHUNK = 4096 }; /* pixels of an item of work: three planes of doubles
 struct gch_chunk {
     double plane[3][GCH_CHUNK];
     float level[3][GCH_CHUNK];
-    uint8_t bytes[GCH_CHUNK];
+    uint8_t bytes[3][GCH_CHUNK];
 } GCH_ALIGNED;
 
 /* 0 if all sizes can be counted, else GCH_TOO_LARGE or GCH_BAD_VALUE. */

@@ -23,6 +23,7 @@ struct level_job {
     enum gch_rule rule;
     struct chunk_result *results; /* one a chunk */
     struct gch_chunk *scratch;    /* one a worker */
+    float linear[256];            /* sRGB's curve undone */
 };
 
 static void levels_chunk(void *context, ptrdiff_t index, int worker)
@@ -33,21 +34,22 @@ static void levels_chunk(void *context, ptrdiff_t index, int worker)
     ptrdiff_t chunks = gch_images_chunks(job->images), image = index / chunks, chunk = index % chunks;
     ptrdiff_t count = gch_images_chunk_size(job->images, chunk);
     struct chunk_result result = {.extremes = {{0, 0}, INFINITY, -INFINITY}};
-    int is_double = job->images->pixel == GCH_PIXEL_F64;
+    struct gch_value_extremes of_levels = result.extremes; /* not the values' own */
+    int is_bytes = job->images->pixel == GCH_PIXEL_U8, is_double = job->images->pixel == GCH_PIXEL_F64;
+    const uint8_t *bytes[3];
     for (int i = 0; i < 3; ++i) {
-        float *level = scratch->level[i];
-        const void *values;
-        if (job->images->pixel == GCH_PIXEL_U8) {
-            values = gch_images_load(job->images, image, i, chunk, scratch->bytes);
-            isa->levels_from_bytes(values, level, count);
-            values = level;
+        if (is_bytes) {
+            bytes[i] = gch_images_load(job->images, image, i, chunk, scratch->bytes[i]);
         } else {
-            values = gch_images_load(job->images, image, i, chunk, scratch->plane[0]);
+            const void *values = gch_images_load(job->images, image, i, chunk, scratch->plane[0]);
+            isa->stats[is_double ? GCH_F64 : GCH_F32].quantize(&job->range, job->rule, values,
+                                                               scratch->level[i], count, &result.extremes);
+            isa->bytes_from_levels(scratch->level[i], scratch->bytes[i], count);
+            bytes[i] = scratch->bytes[i];
         }
-        isa->stats[is_double ? GCH_F64 : GCH_F32].quantize(&job->range, job->rule, values, level, count,
-                                                           &result.extremes);
     }
-    isa->levels_sums(scratch->level[0], scratch->level[1], scratch->level[2], count, &result.sums);
+    isa->bytes_sums(bytes, count, &result.sums, is_bytes ? &result.extremes : &of_levels);
+    isa->bytes_chroma(job->linear, bytes, count, &result.sums);
     job->results[index] = result;
 }
 
@@ -127,9 +129,9 @@ enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule ru
 {
     enum gch_status status = gch_images_check(images);
     if (status != GCH_OK || images->count == 0) return status;
-    const struct gch_range bytes = {0, 255};
     ptrdiff_t chunks = gch_images_chunks(images), items = images->count * chunks;
-    struct level_job job = {images, images->pixel == GCH_PIXEL_U8 ? bytes : *range, rule, NULL, NULL};
+    struct level_job job = {images, *range, rule, NULL, NULL, {0}};
+    gch_isa()->levels_linear(job.linear);
     job.results = gch_alloc((size_t)items, sizeof *job.results);
     job.scratch = gch_alloc((size_t)threads, sizeof *job.scratch);
     if (job.results == NULL || job.scratch == NULL) {

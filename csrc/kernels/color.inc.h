@@ -3,38 +3,42 @@
  * Template. Needs: REAL, V(word), LANES, FN(name), REAL_IS_F32. Gives: FN(color_lab), FN(color_hsv),
  * FN(color_opponent) for the table, FN(lab_vec) for the statistics.
  *
- * Roots, because pow() is neither fast nor the same everywhere: x = m 2^e, so e + m - 1 is within .09 of log2
- * x; a p-th of it, turned back in the same way, is within 6 % of the root; Halley's iteration cubes that
- * error (times (p^2 - 1) / 12). It is written as a small correction, so that its own rounding hardly counts.
+ * Roots, because pow() is neither fast nor the same everywhere, and without a division, which costs as much as
+ * ten multiplications: x = m 2^e, so e + m - 1 is within .09 of log2 x; minus a p-th of it, turned back in the
+ * same way and centred, is within 4 % of x^(-1/p); Newton's iteration squares that error (times (p + 1) / 2);
+ * then x times that to the p - 1 is the root, put right by one step of its own, whose rounding hardly counts.
  */
-enum { FN(ROOT_STEPS) = REAL_IS_F32 ? 2 : 3 };
+enum { FN(ROOT_STEPS) = REAL_IS_F32 ? 2 : 4 };
 
-/* x^(1/degree) for x >= 2^-100, within 2^-100 and 2^100. */
+GCH_INLINE V(vec) FN(power_vec)(V(vec) x, int degree)
+{
+    V(vec) square = V(mul)(x, x);
+    return V(mul)(degree == 5 ? V(mul)(square, square) : square, x);
+}
+
+/* x^(1/degree) for degree 3 or 5 and x between 2^-100 and 2^100; what lies outside is taken for these. */
 GCH_INLINE V(vec) FN(root_vec)(V(vec) x, int degree)
 {
-    const V(vec) one = V(set1)(1);
-    const V(vec) above = V(set1)((REAL)(degree + 1) / 2), below = V(set1)((REAL)(degree - 1) / 2);
+    const V(vec) one = V(set1)(1), part = V(set1)(1 / (REAL)degree);
+    const V(vec) centred = V(set1)(degree == 3 ? (REAL)0.961 : (REAL)0.965);
     x = V(max)(V(min)(x, V(set1)((REAL)1.2676506002282294e30)), V(set1)((REAL)7.888609052210118e-31));
-    V(vec) log2 = V(add)(V(exponent)(x), V(sub)(V(mantissa)(x), one));
-    log2 = V(mul)(log2, V(set1)((REAL)1 / (REAL)degree));
+    V(vec) log2 = V(mul)(V(add)(V(exponent)(x), V(sub)(V(mantissa)(x), one)), V(neg)(part));
     V(vec) whole = V(round)(V(sub)(log2, V(set1)((REAL)0.5)));
-    V(vec) y = V(mul)(V(pow2)(whole), V(add)(one, V(sub)(log2, whole)));
-    for (int i = 0; i < FN(ROOT_STEPS); ++i) {
-        V(vec) square = V(mul)(y, y);
-        V(vec) power = V(mul)(degree == 5 ? V(mul)(square, square) : square, y);
-        V(vec) scale = V(add)(V(mul)(above, power), V(mul)(below, x));
-        y = V(add)(y, V(mul)(y, V(div)(V(sub)(x, power), scale)));
-    }
-    return y;
+    V(vec) y = V(mul)(V(mul)(V(pow2)(whole), V(add)(one, V(sub)(log2, whole))), centred);
+    for (int i = 0; i < FN(ROOT_STEPS); ++i)
+        y = V(add)(y, V(mul)(V(mul)(y, part), V(sub)(one, V(mul)(x, FN(power_vec)(y, degree)))));
+    V(vec) slope = degree == 5 ? V(mul)(V(mul)(y, y), V(mul)(y, y)) : V(mul)(y, y);
+    V(vec) root = V(mul)(x, slope);
+    return V(add)(root, V(mul)(V(sub)(x, FN(power_vec)(root, degree)), V(mul)(slope, part)));
 }
 
 /* sRGB's curve undone. */
 GCH_INLINE V(vec) FN(linear_vec)(V(vec) c)
 {
-    V(vec) z = V(div)(V(add)(c, V(set1)((REAL)0.055)), V(set1)((REAL)1.055));
+    V(vec) z = V(mul)(V(add)(c, V(set1)((REAL)0.055)), V(set1)((REAL)(1 / 1.055)));
     V(vec) fifth = FN(root_vec)(z, 5);
     V(vec) curve = V(mul)(V(mul)(z, z), V(mul)(fifth, fifth));
-    return V(select)(V(less)(V(set1)((REAL)0.04045), c), curve, V(div)(c, V(set1)((REAL)12.92)));
+    return V(select)(V(less)(V(set1)((REAL)0.04045), c), curve, V(mul)(c, V(set1)((REAL)(1 / 12.92))));
 }
 
 /* CIE's compression of a tristimulus value, relative to white. */
@@ -46,8 +50,21 @@ GCH_INLINE V(vec) FN(lightness_vec)(V(vec) t)
 
 GCH_INLINE V(vec) FN(weigh_vec)(const V(vec) rgb[3], double red, double green, double blue, double white)
 {
-    V(vec) sum = V(add)(V(mul)(V(set1)((REAL)red), rgb[0]), V(mul)(V(set1)((REAL)green), rgb[1]));
-    return V(div)(V(add)(sum, V(mul)(V(set1)((REAL)blue), rgb[2])), V(set1)((REAL)white));
+    const V(vec) weight[3] = {V(set1)((REAL)(red / white)), V(set1)((REAL)(green / white)),
+                              V(set1)((REAL)(blue / white))};
+    V(vec) sum = V(add)(V(mul)(weight[0], rgb[0]), V(mul)(weight[1], rgb[1]));
+    return V(add)(sum, V(mul)(weight[2], rgb[2]));
+}
+
+/* Linear rgb in 0..1 into L, a, b. */
+GCH_INLINE void FN(lab_of_linear_vec)(const V(vec) linear[3], V(vec) lab[3])
+{
+    V(vec) x = FN(lightness_vec)(FN(weigh_vec)(linear, .412453, .357580, .180423, .95047));
+    V(vec) y = FN(lightness_vec)(FN(weigh_vec)(linear, .212671, .715160, .072169, 1));
+    V(vec) z = FN(lightness_vec)(FN(weigh_vec)(linear, .019334, .119193, .950227, 1.08883));
+    lab[0] = V(sub)(V(mul)(V(set1)(116), y), V(set1)(16));
+    lab[1] = V(mul)(V(set1)(500), V(sub)(x, y));
+    lab[2] = V(mul)(V(set1)(200), V(sub)(y, z));
 }
 
 /* rgb in 0..1 into L, a, b. */
@@ -56,12 +73,7 @@ GCH_INLINE void FN(lab_vec)(const V(vec) rgb[3], V(vec) lab[3])
     V(vec) linear[3];
     for (int i = 0; i < 3; ++i)
         linear[i] = FN(linear_vec)(rgb[i]);
-    V(vec) x = FN(lightness_vec)(FN(weigh_vec)(linear, .412453, .357580, .180423, .95047));
-    V(vec) y = FN(lightness_vec)(FN(weigh_vec)(linear, .212671, .715160, .072169, 1));
-    V(vec) z = FN(lightness_vec)(FN(weigh_vec)(linear, .019334, .119193, .950227, 1.08883));
-    lab[0] = V(sub)(V(mul)(V(set1)(116), y), V(set1)(16));
-    lab[1] = V(mul)(V(set1)(500), V(sub)(x, y));
-    lab[2] = V(mul)(V(set1)(200), V(sub)(y, z));
+    FN(lab_of_linear_vec)(linear, lab);
 }
 
 /* rgb in 0..1 into h, s, v; the largest channel names the sector of the hue. */

@@ -27,8 +27,11 @@ struct gch_isa {
     struct gch_frequency_kernels frequency;
     struct gch_color_kernels color[GCH_REALS];
     struct gch_stats_kernels stats[GCH_REALS];
-    gch_bytes_kernel levels_from_bytes;
-    gch_levels_kernel levels_sums;
+    gch_from_bytes_kernel levels_from_bytes;
+    gch_to_bytes_kernel bytes_from_levels;
+    gch_bytes_kernel bytes_sums;
+    gch_linear_kernel levels_linear;
+    gch_chroma_kernel bytes_chroma;
 };
 
 extern const struct gch_isa gch_isa_scalar;

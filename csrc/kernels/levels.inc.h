@@ -1,105 +1,157 @@
 /* Sums over pixels in 8-bit levels.
  *
- * Template. Needs: the f32 vocabulary and lab_vec_f32. Gives: levels_sums and levels_from_bytes for the
- * table.
- *
- * The sums are of integers below 2^24, so float arithmetic is exact in any order: a lane takes at most BLOCK
- * pixels, each adding at most 255^2, before it is emptied into 64-bit integers.
+ * Template. Needs: the f32 and u8 vocabularies and lab_of_linear_vec_f32. Gives: bytes_sums, bytes_chroma,
+ * levels_linear, levels_from_bytes and bytes_from_levels for the table.
  */
-enum { LEVELS_BLOCK = 256 };
 
-struct levels_lanes {
-    f32_vec sum[3], product[6], opponent[2], gray[3], clipped[2], chroma[2];
+/* What one pass over the bytes counts. */
+struct bytes_lanes {
+    u8_products product[6], yellow;
+    u8_tally sum[3], apart, gray[3], clipped[2], near[2];
+    u8_vec least, most;
 };
 
-/* Rounded to GCH_CHROMA_BITS, in two parts: a lane of whole numbers would overflow 24 bits. */
-GCH_INLINE void levels_chroma(const f32_vec level[3], f32_vec one, struct levels_lanes *lanes)
+GCH_INLINE void bytes_step(const u8_vec rgb[3], struct bytes_lanes *lanes)
 {
-    const f32_vec parts = f32_set1(256), scale = f32_set1(1 << GCH_CHROMA_BITS);
-    f32_vec rgb[3], lab[3];
-    for (int i = 0; i < 3; ++i)
-        rgb[i] = f32_div(level[i], f32_set1(255));
-    lab_vec_f32(rgb, lab);
-    f32_vec chroma = f32_sqrt(f32_add(f32_mul(lab[1], lab[1]), f32_mul(lab[2], lab[2])));
-    chroma = f32_round(f32_mul(f32_mul(chroma, scale), one));
-    f32_vec high = f32_round(f32_div(chroma, parts));
-    lanes->chroma[0] = f32_add(lanes->chroma[0], high);
-    lanes->chroma[1] = f32_add(lanes->chroma[1], f32_sub(chroma, f32_mul(high, parts)));
-}
-
-/* `one` is 1 in the lanes that hold a pixel, 0 in the others, whose levels must be 0. */
-GCH_INLINE void levels_step(const f32_vec level[3], f32_vec one, struct levels_lanes *lanes)
-{
-    const f32_vec none = f32_set1(0);
-    f32_vec r = level[0], g = level[1], b = level[2];
     for (int i = 0, k = 0; i < 3; ++i) {
-        lanes->sum[i] = f32_add(lanes->sum[i], level[i]);
+        lanes->sum[i] = u8_tally_sum(lanes->sum[i], rgb[i]);
         for (int j = i; j < 3; ++j, ++k)
-            lanes->product[k] = f32_add(lanes->product[k], f32_mul(level[i], level[j]));
-        f32_vec black = f32_select(f32_less(level[i], f32_set1(0.5f)), one, none);
-        f32_vec white = f32_select(f32_less(f32_set1(254.5f), level[i]), one, none);
-        lanes->clipped[0] = f32_add(lanes->clipped[0], black);
-        lanes->clipped[1] = f32_add(lanes->clipped[1], white);
+            lanes->product[k] = u8_products_add(lanes->product[k], rgb[i], rgb[j]);
+        lanes->clipped[0] = u8_tally_up_to(lanes->clipped[0], rgb[i], u8_set1(0));
+        lanes->clipped[1] = u8_tally_from(lanes->clipped[1], rgb[i], u8_set1(255));
+        lanes->near[0] = u8_tally_up_to(lanes->near[0], rgb[i], u8_set1(GCH_NEAR_LEVELS));
+        lanes->near[1] = u8_tally_from(lanes->near[1], rgb[i], u8_set1(255 - GCH_NEAR_LEVELS));
     }
-    f32_vec yellow = f32_sub(f32_add(r, g), f32_add(b, b));
-    lanes->opponent[0] = f32_add(lanes->opponent[0], f32_abs(f32_sub(r, g)));
-    lanes->opponent[1] = f32_add(lanes->opponent[1], f32_abs(yellow));
-    f32_vec spread = f32_sub(f32_max(f32_max(r, g), b), f32_min(f32_min(r, g), b));
+    lanes->apart = u8_tally_apart(lanes->apart, rgb[0], rgb[1]);
+    lanes->yellow = u8_products_yellow(lanes->yellow, rgb[0], rgb[1], rgb[2]);
+    u8_vec most = u8_max(u8_max(rgb[0], rgb[1]), rgb[2]), least = u8_min(u8_min(rgb[0], rgb[1]), rgb[2]);
+    u8_vec spread = u8_sub(most, least);
+    for (int i = 0; i < 3; ++i)
+        lanes->gray[i] = u8_tally_up_to(lanes->gray[i], spread, u8_set1((uint8_t)i));
+    lanes->least = u8_min(lanes->least, least);
+    lanes->most = u8_max(lanes->most, most);
+}
+
+static void bytes_flush(const struct bytes_lanes *lanes, struct gch_level_sums *sums,
+                        struct gch_value_extremes *extremes)
+{
+    uint8_t least[U8_LANES], most[U8_LANES];
     for (int i = 0; i < 3; ++i) {
-        f32_vec gray = f32_select(f32_less(spread, f32_set1((float)i + 0.5f)), one, none);
-        lanes->gray[i] = f32_add(lanes->gray[i], gray);
+        sums->sum[i] += u8_tally_total(lanes->sum[i]);
+        sums->gray[i] += u8_tally_total(lanes->gray[i]);
     }
-    levels_chroma(level, one, lanes);
-}
-
-static int64_t levels_total(f32_vec lanes)
-{
-    float lane[F32_LANES];
-    int64_t total = 0;
-    f32_store(lane, lanes);
-    for (int i = 0; i < F32_LANES; ++i)
-        total += (int64_t)lane[i];
-    return total;
-}
-
-static void levels_flush(const struct levels_lanes *lanes, struct gch_level_sums *sums)
-{
-    for (int i = 0; i < 3; ++i)
-        sums->sum[i] += levels_total(lanes->sum[i]);
     for (int i = 0; i < 6; ++i)
-        sums->product[i] += levels_total(lanes->product[i]);
-    for (int i = 0; i < 2; ++i)
-        sums->opponent[i] += levels_total(lanes->opponent[i]);
-    for (int i = 0; i < 3; ++i)
-        sums->gray[i] += levels_total(lanes->gray[i]);
-    for (int i = 0; i < 2; ++i)
-        sums->clipped[i] += levels_total(lanes->clipped[i]);
-    sums->chroma += 256 * levels_total(lanes->chroma[0]) + levels_total(lanes->chroma[1]);
+        sums->product[i] += u8_products_total(lanes->product[i]);
+    sums->opponent[0] += u8_tally_total(lanes->apart);
+    sums->opponent[1] += u8_products_total(lanes->yellow);
+    u8_store(least, lanes->least);
+    u8_store(most, lanes->most);
+    for (int i = 0; i < 2; ++i) {
+        sums->clipped[i] += u8_tally_total(lanes->clipped[i]);
+        extremes->near[i] += u8_tally_total(lanes->near[i]);
+    }
+    for (int i = 0; i < U8_LANES; ++i) {
+        if (least[i] < extremes->least) extremes->least = least[i];
+        if (most[i] > extremes->most) extremes->most = most[i];
+    }
 }
 
-static void levels_sums(const float *red, const float *green, const float *blue, ptrdiff_t count,
-                        struct gch_level_sums *sums)
+/* Pixels that fill no register: one by one, so that none is counted that is not there. */
+static void bytes_rest(const uint8_t *const plane[3], ptrdiff_t at, ptrdiff_t count,
+                       struct gch_level_sums *sums, struct gch_value_extremes *extremes)
 {
-    const float *const plane[3] = {red, green, blue};
-    const f32_vec none = f32_set1(0), one = f32_set1(1);
-    for (ptrdiff_t first = 0; first < count; first += LEVELS_BLOCK * F32_LANES) {
-        struct levels_lanes lanes = {{none, none, none}, {none, none, none, none, none, none},
-                                     {none, none},       {none, none, none},
-                                     {none, none},       {none, none}};
-        ptrdiff_t last = first + LEVELS_BLOCK * F32_LANES, at = first;
+    for (; at < count; ++at) {
+        const int rgb[3] = {plane[0][at], plane[1][at], plane[2][at]};
+        int least = 255, most = 0, yellow = rgb[0] + rgb[1] - 2 * rgb[2];
+        for (int i = 0, k = 0; i < 3; ++i) {
+            sums->sum[i] += rgb[i];
+            for (int j = i; j < 3; ++j, ++k)
+                sums->product[k] += rgb[i] * rgb[j];
+            sums->clipped[0] += rgb[i] == 0;
+            sums->clipped[1] += rgb[i] == 255;
+            extremes->near[0] += rgb[i] <= GCH_NEAR_LEVELS;
+            extremes->near[1] += rgb[i] >= 255 - GCH_NEAR_LEVELS;
+            if (rgb[i] < least) least = rgb[i];
+            if (rgb[i] > most) most = rgb[i];
+        }
+        sums->opponent[0] += rgb[0] > rgb[1] ? rgb[0] - rgb[1] : rgb[1] - rgb[0];
+        sums->opponent[1] += yellow < 0 ? -yellow : yellow;
+        for (int i = 0; i < 3; ++i)
+            sums->gray[i] += most - least <= i;
+        if (least < extremes->least) extremes->least = least;
+        if (most > extremes->most) extremes->most = most;
+    }
+}
+
+static void bytes_sums(const uint8_t *const plane[3], ptrdiff_t count, struct gch_level_sums *sums,
+                       struct gch_value_extremes *extremes)
+{
+    ptrdiff_t at = 0, whole = count - count % U8_LANES;
+    while (at < whole) {
+        const u8_tally no = u8_tally_none();
+        const u8_products none = u8_products_none();
+        struct bytes_lanes lanes = {{none, none, none, none, none, none},
+                                    none,
+                                    {no, no, no},
+                                    no,
+                                    {no, no, no},
+                                    {no, no},
+                                    {no, no},
+                                    u8_set1(255),
+                                    u8_set1(0)};
+        ptrdiff_t last = at + U8_PRODUCTS * U8_LANES;
+        for (last = last < whole ? last : whole; at < last; at += U8_LANES) {
+            const u8_vec rgb[3] = {u8_load(plane[0] + at), u8_load(plane[1] + at), u8_load(plane[2] + at)};
+            bytes_step(rgb, &lanes);
+        }
+        bytes_flush(&lanes, sums, extremes);
+    }
+    bytes_rest(plane, at, count, sums, extremes);
+}
+
+/* Chroma in whole numbers of 2^-GCH_CHROMA_BITS. Below 2^24 / 2^8 of them are added in a lane, so that float
+ * arithmetic is exact in any order: each is split into a part for either of two sums. */
+enum { CHROMA_BLOCK = 256 };
+
+/* sRGB's curve undone, of every level. */
+static void levels_linear(float table[256])
+{
+    float level[256];
+    for (int i = 0; i < 256; ++i)
+        level[i] = (float)i / 255;
+    for (int i = 0; i < 256; i += F32_LANES)
+        f32_store(table + i, linear_vec_f32(f32_load(level + i)));
+}
+
+static void bytes_chroma(const float linear[256], const uint8_t *const plane[3], ptrdiff_t count,
+                         struct gch_level_sums *sums)
+{
+    const f32_vec none = f32_set1(0), parts = f32_set1(256), scale = f32_set1(1 << GCH_CHROMA_BITS);
+    for (ptrdiff_t first = 0; first < count; first += CHROMA_BLOCK * F32_LANES) {
+        ptrdiff_t last = first + CHROMA_BLOCK * F32_LANES;
+        f32_vec high = none, low = none;
         if (last > count) last = count;
-        for (; at + F32_LANES <= last; at += F32_LANES) {
-            const f32_vec level[3] = {f32_load(red + at), f32_load(green + at), f32_load(blue + at)};
-            levels_step(level, one, &lanes);
+        for (ptrdiff_t at = first; at < last; at += F32_LANES) {
+            uint8_t some[F32_LANES] = {0};
+            f32_vec rgb[3], lab[3];
+            for (int i = 0; i < 3; ++i) {
+                const uint8_t *bytes = plane[i] + at;
+                if (last - at < F32_LANES) bytes = memcpy(some, bytes, (size_t)(last - at));
+                rgb[i] = f32_lookup(linear, bytes);
+            }
+            lab_of_linear_vec_f32(rgb, lab);
+            f32_vec chroma = f32_sqrt(f32_add(f32_mul(lab[1], lab[1]), f32_mul(lab[2], lab[2])));
+            chroma = f32_round(f32_mul(chroma, scale));
+            if (last - at < F32_LANES) chroma = f32_select(f32_lanes(0, last - at), chroma, none);
+            f32_vec share = f32_round(f32_mul(chroma, f32_set1(1.0f / 256)));
+            high = f32_add(high, share);
+            low = f32_add(low, f32_sub(chroma, f32_mul(share, parts)));
         }
-        if (at < last) {
-            f32_mask inside = f32_lanes(0, last - at);
-            f32_vec level[3];
-            for (int i = 0; i < 3; ++i)
-                level[i] = f32_load_part(plane[i] + at, inside);
-            levels_step(level, f32_select(inside, one, none), &lanes);
-        }
-        levels_flush(&lanes, sums);
+        float lane[2][F32_LANES];
+        f32_store(lane[0], high);
+        f32_store(lane[1], low);
+        for (int i = 0; i < F32_LANES; ++i)
+            sums->chroma += 256 * (int64_t)lane[0][i] + (int64_t)lane[1][i];
     }
 }
 
@@ -110,4 +162,13 @@ static void levels_from_bytes(const uint8_t *bytes, float *levels, ptrdiff_t cou
         f32_store(levels + i, f32_from_bytes(bytes + i));
     for (; i < count; ++i)
         levels[i] = (float)bytes[i];
+}
+
+static void bytes_from_levels(const float *levels, uint8_t *bytes, ptrdiff_t count)
+{
+    ptrdiff_t i = 0;
+    for (; i + F32_LANES <= count; i += F32_LANES)
+        f32_to_bytes(bytes + i, f32_load(levels + i));
+    for (; i < count; ++i)
+        bytes[i] = (uint8_t)levels[i];
 }

@@ -9,6 +9,7 @@
 enum gch_rule { GCH_RULE_ROUND /* to nearest, ties to even */, GCH_RULE_FLOOR };
 
 enum { GCH_CHROMA_BITS = 16 }; /* fraction bits of a pixel's chroma */
+enum { GCH_NEAR_LEVELS = 2 };  /* bytes this far from 0 and 255 are within 1 % of the range from its ends */
 
 /* All integers, so the order of addition does not matter. */
 struct gch_level_sums {
@@ -33,11 +34,18 @@ struct gch_stats_kernels {
                      ptrdiff_t count, struct gch_value_extremes *extremes);
 };
 
-/* Bytes as floats. */
-typedef void (*gch_bytes_kernel)(const uint8_t *bytes, float *levels, ptrdiff_t count);
+/* Bytes as floats, and integral floats in 0..255 as bytes. */
+typedef void (*gch_from_bytes_kernel)(const uint8_t *bytes, float *levels, ptrdiff_t count);
+typedef void (*gch_to_bytes_kernel)(const float *levels, uint8_t *bytes, ptrdiff_t count);
 
-/* Adds `count` pixels, three planes of integral levels, to *sums. */
-typedef void (*gch_levels_kernel)(const float *red, const float *green, const float *blue, ptrdiff_t count,
+/* Adds `count` pixels, three planes of bytes, to *sums, all but the chroma, and to *extremes. */
+typedef void (*gch_bytes_kernel)(const uint8_t *const plane[3], ptrdiff_t count, struct gch_level_sums *sums,
+                                 struct gch_value_extremes *extremes);
+
+/* sRGB's curve undone, of every level; and with that the chroma of `count` pixels, three planes of bytes, added to
+ * *sums. */
+typedef void (*gch_linear_kernel)(float table[256]);
+typedef void (*gch_chroma_kernel)(const float linear[256], const uint8_t *const plane[3], ptrdiff_t count,
                                   struct gch_level_sums *sums);
 
 #endif

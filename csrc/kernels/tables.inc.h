@@ -53,5 +53,8 @@ const struct gch_isa ISA_TABLE(ISA) = {
               {color_lab_f64, color_hsv_f64, color_opponent_f64}},
     .stats = {{stats_quantize_f32}, {stats_quantize_f64}},
     .levels_from_bytes = levels_from_bytes,
-    .levels_sums = levels_sums,
+    .bytes_from_levels = bytes_from_levels,
+    .bytes_sums = bytes_sums,
+    .levels_linear = levels_linear,
+    .bytes_chroma = bytes_chroma,
 };

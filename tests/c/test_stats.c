@@ -70,10 +70,11 @@ static void naive_sums(const uint8_t *const plane[3], ptrdiff_t count, struct gc
 /* `chroma` has no integer definition; it must be one number on all instruction sets. */
 static void check_sums(ptrdiff_t count, int extreme)
 {
-    uint8_t *bytes[3];
-    float *levels[3];
+    uint8_t *bytes[3], *again[3];
+    float *levels[3], linear[256];
     for (int i = 0; i < 3; ++i) {
         bytes[i] = guarded((size_t)count);
+        again[i] = guarded((size_t)count);
         levels[i] = guarded((size_t)count * sizeof(float));
     }
     for (ptrdiff_t x = 0; x < count; ++x) {
@@ -87,9 +88,15 @@ static void check_sums(ptrdiff_t count, int extreme)
     int64_t chroma = -1;
     for (FOR_EACH_ISA(isa)) {
         struct gch_level_sums got = {0};
-        for (int i = 0; i < 3; ++i)
+        struct gch_value_extremes extremes = {{0, 0}, INFINITY, -INFINITY};
+        for (int i = 0; i < 3; ++i) {
             isa->levels_from_bytes(bytes[i], levels[i], count);
-        isa->levels_sums(levels[0], levels[1], levels[2], count, &got);
+            isa->bytes_from_levels(levels[i], again[i], count);
+            CHECK(memcmp(again[i], bytes[i], (size_t)count) == 0, "%td bytes to floats and back", count);
+        }
+        isa->bytes_sums((const uint8_t *const *)again, count, &got, &extremes);
+        isa->levels_linear(linear);
+        isa->bytes_chroma(linear, (const uint8_t *const *)again, count, &got);
         if (chroma < 0) chroma = got.chroma;
         CHECK(got.chroma == chroma, "chroma of %td pixels: %lld, elsewhere %lld", count,
               (long long)got.chroma, (long long)chroma);

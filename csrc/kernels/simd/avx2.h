@@ -8,6 +8,8 @@
 
 #define F32_LANES 8
 #define F64_LANES 4
+#define U8_LANES 32
+#define U8_PRODUCTS 8192
 #define GCH_FUSED 1
 #define GCH_VECTORS 16
 
@@ -97,6 +99,80 @@ GCH_INLINE void f64_narrow(float *p, f64_vec v) { _mm_storeu_ps(p, _mm256_cvtpd_
 GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
+}
+GCH_INLINE f32_vec f32_lookup(const float *table, const uint8_t *p)
+{
+    return _mm256_i32gather_ps(table, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), 4);
+}
+GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v)
+{
+    __m256i words = _mm256_cvtps_epi32(v);
+    __m128i halves = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(halves, halves));
+}
+
+typedef __m256i u8_vec;
+typedef __m256i u8_tally;
+typedef __m256i u8_products;
+
+GCH_INLINE u8_vec u8_set1(uint8_t x) { return _mm256_set1_epi8((char)x); }
+GCH_INLINE u8_vec u8_load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
+GCH_INLINE void u8_store(uint8_t *p, u8_vec v) { _mm256_storeu_si256((__m256i *)p, v); }
+GCH_INLINE u8_vec u8_min(u8_vec a, u8_vec b) { return _mm256_min_epu8(a, b); }
+GCH_INLINE u8_vec u8_max(u8_vec a, u8_vec b) { return _mm256_max_epu8(a, b); }
+GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return _mm256_sub_epi8(a, b); }
+GCH_INLINE u8_tally u8_tally_none(void) { return _mm256_setzero_si256(); }
+GCH_INLINE u8_tally u8_tally_apart(u8_tally t, u8_vec a, u8_vec b)
+{
+    return _mm256_add_epi64(t, _mm256_sad_epu8(a, b));
+}
+GCH_INLINE u8_tally u8_tally_sum(u8_tally t, u8_vec a)
+{
+    return u8_tally_apart(t, a, _mm256_setzero_si256());
+}
+GCH_INLINE u8_tally u8_tally_up_to(u8_tally t, u8_vec a, u8_vec k)
+{
+    __m256i inside = _mm256_cmpeq_epi8(_mm256_min_epu8(a, k), a);
+    return u8_tally_sum(t, _mm256_and_si256(inside, _mm256_set1_epi8(1)));
+}
+GCH_INLINE u8_tally u8_tally_from(u8_tally t, u8_vec a, u8_vec k)
+{
+    __m256i inside = _mm256_cmpeq_epi8(_mm256_max_epu8(a, k), a);
+    return u8_tally_sum(t, _mm256_and_si256(inside, _mm256_set1_epi8(1)));
+}
+GCH_INLINE int64_t u8_tally_total(u8_tally t)
+{
+    int64_t lane[4];
+    _mm256_storeu_si256((__m256i *)lane, t);
+    return lane[0] + lane[1] + lane[2] + lane[3];
+}
+GCH_INLINE __m256i gch_low_words(u8_vec a) { return _mm256_unpacklo_epi8(a, _mm256_setzero_si256()); }
+GCH_INLINE __m256i gch_high_words(u8_vec a) { return _mm256_unpackhi_epi8(a, _mm256_setzero_si256()); }
+GCH_INLINE u8_products u8_products_none(void) { return _mm256_setzero_si256(); }
+GCH_INLINE u8_products u8_products_add(u8_products s, u8_vec a, u8_vec b)
+{
+    __m256i low = _mm256_madd_epi16(gch_low_words(a), gch_low_words(b)),
+            high = _mm256_madd_epi16(gch_high_words(a), gch_high_words(b));
+    return _mm256_add_epi32(s, _mm256_add_epi32(low, high));
+}
+GCH_INLINE __m256i gch_yellow_words(__m256i r, __m256i g, __m256i b)
+{
+    return _mm256_abs_epi16(_mm256_sub_epi16(_mm256_add_epi16(r, g), _mm256_add_epi16(b, b)));
+}
+GCH_INLINE u8_products u8_products_yellow(u8_products s, u8_vec r, u8_vec g, u8_vec b)
+{
+    __m256i low = gch_yellow_words(gch_low_words(r), gch_low_words(g), gch_low_words(b));
+    __m256i high = gch_yellow_words(gch_high_words(r), gch_high_words(g), gch_high_words(b));
+    return _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1)));
+}
+GCH_INLINE int64_t u8_products_total(u8_products s)
+{
+    uint32_t lane[8];
+    int64_t total = 0;
+    u8_store((uint8_t *)lane, s);
+    for (int i = 0; i < 8; ++i)
+        total += lane[i];
+    return total;
 }
 GCH_INLINE void f64_store(double *p, f64_vec v) { _mm256_storeu_pd(p, v); }
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)

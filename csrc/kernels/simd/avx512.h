@@ -8,6 +8,8 @@
 
 #define F32_LANES 16
 #define F64_LANES 8
+#define U8_LANES 64
+#define U8_PRODUCTS 8192
 #define GCH_FUSED 1
 #define GCH_VECTORS 32
 
@@ -91,6 +93,71 @@ GCH_INLINE void f64_narrow(float *p, f64_vec v) { _mm256_storeu_ps(p, _mm512_cvt
 GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+GCH_INLINE f32_vec f32_lookup(const float *table, const uint8_t *p)
+{
+    return _mm512_i32gather_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)), table, 4);
+}
+GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
+typedef __m512i u8_vec;
+typedef __m512i u8_tally;
+typedef __m512i u8_products;
+
+GCH_INLINE u8_vec u8_set1(uint8_t x) { return _mm512_set1_epi8((char)x); }
+GCH_INLINE u8_vec u8_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
+GCH_INLINE void u8_store(uint8_t *p, u8_vec v) { _mm512_storeu_si512(p, v); }
+GCH_INLINE u8_vec u8_min(u8_vec a, u8_vec b) { return _mm512_min_epu8(a, b); }
+GCH_INLINE u8_vec u8_max(u8_vec a, u8_vec b) { return _mm512_max_epu8(a, b); }
+GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return _mm512_sub_epi8(a, b); }
+GCH_INLINE u8_tally u8_tally_none(void) { return _mm512_setzero_si512(); }
+GCH_INLINE u8_tally u8_tally_apart(u8_tally t, u8_vec a, u8_vec b)
+{
+    return _mm512_add_epi64(t, _mm512_sad_epu8(a, b));
+}
+GCH_INLINE u8_tally u8_tally_sum(u8_tally t, u8_vec a)
+{
+    return u8_tally_apart(t, a, _mm512_setzero_si512());
+}
+GCH_INLINE u8_tally u8_tally_up_to(u8_tally t, u8_vec a, u8_vec k)
+{
+    return u8_tally_sum(t, _mm512_maskz_set1_epi8(_mm512_cmple_epu8_mask(a, k), 1));
+}
+GCH_INLINE u8_tally u8_tally_from(u8_tally t, u8_vec a, u8_vec k)
+{
+    return u8_tally_sum(t, _mm512_maskz_set1_epi8(_mm512_cmpge_epu8_mask(a, k), 1));
+}
+GCH_INLINE int64_t u8_tally_total(u8_tally t) { return _mm512_reduce_add_epi64(t); }
+GCH_INLINE __m512i gch_low_words(u8_vec a) { return _mm512_unpacklo_epi8(a, _mm512_setzero_si512()); }
+GCH_INLINE __m512i gch_high_words(u8_vec a) { return _mm512_unpackhi_epi8(a, _mm512_setzero_si512()); }
+GCH_INLINE u8_products u8_products_none(void) { return _mm512_setzero_si512(); }
+GCH_INLINE u8_products u8_products_add(u8_products s, u8_vec a, u8_vec b)
+{
+    __m512i low = _mm512_madd_epi16(gch_low_words(a), gch_low_words(b)),
+            high = _mm512_madd_epi16(gch_high_words(a), gch_high_words(b));
+    return _mm512_add_epi32(s, _mm512_add_epi32(low, high));
+}
+GCH_INLINE __m512i gch_yellow_words(__m512i r, __m512i g, __m512i b)
+{
+    return _mm512_abs_epi16(_mm512_sub_epi16(_mm512_add_epi16(r, g), _mm512_add_epi16(b, b)));
+}
+GCH_INLINE u8_products u8_products_yellow(u8_products s, u8_vec r, u8_vec g, u8_vec b)
+{
+    __m512i low = gch_yellow_words(gch_low_words(r), gch_low_words(g), gch_low_words(b));
+    __m512i high = gch_yellow_words(gch_high_words(r), gch_high_words(g), gch_high_words(b));
+    return _mm512_add_epi32(s, _mm512_madd_epi16(_mm512_add_epi16(low, high), _mm512_set1_epi16(1)));
+}
+GCH_INLINE int64_t u8_products_total(u8_products s)
+{
+    uint32_t lane[16];
+    int64_t total = 0;
+    u8_store((uint8_t *)lane, s);
+    for (int i = 0; i < 16; ++i)
+        total += lane[i];
+    return total;
 }
 GCH_INLINE void f64_store(double *p, f64_vec v) { _mm512_storeu_pd(p, v); }
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)

@@ -8,6 +8,8 @@
 
 #define F32_LANES 4
 #define F64_LANES 2
+#define U8_LANES 16
+#define U8_PRODUCTS 8192
 #define GCH_FUSED 1
 #define GCH_VECTORS 32
 
@@ -87,6 +89,53 @@ GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
     const float lane[4] = {p[0], p[1], p[2], p[3]};
     return vld1q_f32(lane);
 }
+GCH_INLINE f32_vec f32_lookup(const float *table, const uint8_t *p)
+{
+    const float lane[4] = {table[p[0]], table[p[1]], table[p[2]], table[p[3]]};
+    return vld1q_f32(lane);
+}
+GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v)
+{
+    uint16x4_t halves = vmovn_u32(vcvtnq_u32_f32(v));
+    uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
+    vst1_lane_u32((uint32_t *)(void *)p, vreinterpret_u32_u8(bytes), 0);
+}
+
+typedef uint8x16_t u8_vec;
+typedef uint64x2_t u8_tally;
+typedef uint32x4_t u8_products;
+
+GCH_INLINE u8_vec u8_set1(uint8_t x) { return vdupq_n_u8(x); }
+GCH_INLINE u8_vec u8_load(const uint8_t *p) { return vld1q_u8(p); }
+GCH_INLINE void u8_store(uint8_t *p, u8_vec v) { vst1q_u8(p, v); }
+GCH_INLINE u8_vec u8_min(u8_vec a, u8_vec b) { return vminq_u8(a, b); }
+GCH_INLINE u8_vec u8_max(u8_vec a, u8_vec b) { return vmaxq_u8(a, b); }
+GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return vsubq_u8(a, b); }
+GCH_INLINE u8_tally u8_tally_none(void) { return vdupq_n_u64(0); }
+GCH_INLINE u8_tally u8_tally_sum(u8_tally t, u8_vec a) { return vpadalq_u32(t, vpaddlq_u16(vpaddlq_u8(a))); }
+GCH_INLINE u8_tally u8_tally_apart(u8_tally t, u8_vec a, u8_vec b) { return u8_tally_sum(t, vabdq_u8(a, b)); }
+GCH_INLINE u8_tally u8_tally_up_to(u8_tally t, u8_vec a, u8_vec k)
+{
+    return u8_tally_sum(t, vandq_u8(vcleq_u8(a, k), vdupq_n_u8(1)));
+}
+GCH_INLINE u8_tally u8_tally_from(u8_tally t, u8_vec a, u8_vec k)
+{
+    return u8_tally_sum(t, vandq_u8(vcgeq_u8(a, k), vdupq_n_u8(1)));
+}
+GCH_INLINE int64_t u8_tally_total(u8_tally t) { return (int64_t)vaddvq_u64(t); }
+GCH_INLINE u8_products u8_products_none(void) { return vdupq_n_u32(0); }
+GCH_INLINE u8_products u8_products_add(u8_products s, u8_vec a, u8_vec b)
+{
+    s = vpadalq_u16(s, vmull_u8(vget_low_u8(a), vget_low_u8(b)));
+    return vpadalq_u16(s, vmull_high_u8(a, b));
+}
+GCH_INLINE u8_products u8_products_yellow(u8_products s, u8_vec r, u8_vec g, u8_vec b)
+{
+    uint16x8_t low = vabdq_u16(vaddl_u8(vget_low_u8(r), vget_low_u8(g)), vshll_n_u8(vget_low_u8(b), 1));
+    uint16x8_t high = vabdq_u16(vaddl_high_u8(r, g), vshll_high_n_u8(b, 1));
+    return vpadalq_u16(vpadalq_u16(s, low), high);
+}
+GCH_INLINE int64_t u8_products_total(u8_products s) { return (int64_t)vaddlvq_u32(s); }
 GCH_INLINE void f64_store(double *p, f64_vec v) { vst1q_f64(p, v); }
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)
 {

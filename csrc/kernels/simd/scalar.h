@@ -20,6 +20,16 @@
  *   f64_widen(p)             F64_LANES floats from memory as doubles
  *   f64_narrow(p, v)         F64_LANES doubles rounded to floats in memory
  *   f32_from_bytes(p)        F32_LANES bytes from memory as floats
+ *   f32_lookup(table, p)     the floats of a table of 256 at F32_LANES bytes from memory
+ *   f32_to_bytes(p, v)       integral floats in 0..255 to F32_LANES bytes in memory
+ *   u8_vec                   U8_LANES bytes
+ *   u8_set1 u8_load u8_store u8_min u8_max u8_sub (modulo 2^8)
+ *   u8_tally                 64-bit counters: u8_tally_none() is zero, u8_tally_total(t) their sum
+ *   u8_tally_sum(t, a) u8_tally_apart(t, a, b)          t and all a, or all |a - b|
+ *   u8_tally_up_to(t, a, k) u8_tally_from(t, a, k)      t and how many a <= k, or a >= k
+ *   u8_products              32-bit sums, for at most U8_PRODUCTS of the next two words: _none(), _total(s)
+ *   u8_products_add(s, a, b) s and all a * b
+ *   u8_products_yellow(s, r, g, b)                      s and all |r + g - 2 b|
  *   u32_vec                  F32_LANES unsigned words
  *   u32_set1 u32_load u32_store u32_add u32_sub u32_and u32_xor (modulo 2^32)
  *   u32_shift_left u32_shift_right(a, n)   0 <= n < 32
@@ -43,6 +53,8 @@
 #    define GCH_FUSED 0
 #endif
 
+#define U8_LANES 1
+#define U8_PRODUCTS 8192
 #define GCH_VECTORS 16
 
 typedef float f32_vec;
@@ -99,6 +111,33 @@ GCH_INLINE f64_vec f64_load(const double *p) { return *p; }
 GCH_INLINE f64_vec f64_widen(const float *p) { return (double)*p; }
 GCH_INLINE void f64_narrow(float *p, f64_vec v) { *p = (float)v; }
 GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p) { return (float)*p; }
+GCH_INLINE f32_vec f32_lookup(const float *table, const uint8_t *p) { return table[*p]; }
+GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v) { *p = (uint8_t)v; }
+
+typedef uint8_t u8_vec;
+typedef int64_t u8_tally;
+typedef uint32_t u8_products;
+
+GCH_INLINE u8_vec u8_set1(uint8_t x) { return x; }
+GCH_INLINE u8_vec u8_load(const uint8_t *p) { return *p; }
+GCH_INLINE void u8_store(uint8_t *p, u8_vec v) { *p = v; }
+GCH_INLINE u8_vec u8_min(u8_vec a, u8_vec b) { return a < b ? a : b; }
+GCH_INLINE u8_vec u8_max(u8_vec a, u8_vec b) { return a > b ? a : b; }
+GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return (uint8_t)(a - b); }
+GCH_INLINE u8_tally u8_tally_none(void) { return 0; }
+GCH_INLINE u8_tally u8_tally_sum(u8_tally t, u8_vec a) { return t + a; }
+GCH_INLINE u8_tally u8_tally_apart(u8_tally t, u8_vec a, u8_vec b) { return t + (a > b ? a - b : b - a); }
+GCH_INLINE u8_tally u8_tally_up_to(u8_tally t, u8_vec a, u8_vec k) { return t + (a <= k); }
+GCH_INLINE u8_tally u8_tally_from(u8_tally t, u8_vec a, u8_vec k) { return t + (a >= k); }
+GCH_INLINE int64_t u8_tally_total(u8_tally t) { return t; }
+GCH_INLINE u8_products u8_products_none(void) { return 0; }
+GCH_INLINE u8_products u8_products_add(u8_products s, u8_vec a, u8_vec b) { return s + (uint32_t)(a * b); }
+GCH_INLINE u8_products u8_products_yellow(u8_products s, u8_vec r, u8_vec g, u8_vec b)
+{
+    int yellow = r + g - 2 * b;
+    return s + (uint32_t)(yellow < 0 ? -yellow : yellow);
+}
+GCH_INLINE int64_t u8_products_total(u8_products s) { return s; }
 GCH_INLINE void f64_store(double *p, f64_vec v) { *p = v; }
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high) { return low <= 0 && high > 0; }
 GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m) { return m ? *p : 0.0; }
