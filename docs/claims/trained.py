@@ -83,7 +83,8 @@ def h10(table: Table) -> Claim:
         f"the gradients of equal filters have cosine {cosine:.2f}; share < .95 after "
         f"{table.ends('identical', 'colored_at')} Adam steps, {table.ends('identical, weak D', 'colored_at')} with a "
         f"weak discriminator, {table.ends('identical, frozen D', 'colored_at')} with a frozen one. Only the saturated "
-        f"fill(1.0), whose gradient is {ratio:,.0f} times smaller, stays gray ({table.ends('fill(1.0)', 'colored_at')})",
+        f"fill(1.0), whose gradient is {ratio:,.0f} times smaller, stays gray "
+        f"({table.ends('fill(1.0)', 'colored_at')})",
         f"share {table.effect('identical', 'share_end'):+.2f} at the end",
         SEEDS,
         verdict(
@@ -136,8 +137,8 @@ def h15(table: Table) -> Claim:
         "H15",
         "spectral norm promotes better gradient flow",
         f"a run with it ends at share {share:+.2f} and chroma {chroma:+.1f} against the standard one; against a head "
-        f"without it that starts as loud, share {rest[0]:+.2f} and chroma {rest[1]:+.1f}: the chroma it adds is loudness. "
-        f"Identical filters part {symmetry:+.0f} steps later",
+        f"without it that starts as loud, share {rest[0]:+.2f} and chroma {rest[1]:+.1f}: the chroma it adds is "
+        f"loudness. Identical filters part {symmetry:+.0f} steps later",
         f"share {rest[0]:+.2f}, chroma {rest[1]:+.1f} beyond loudness",
         SEEDS,
         verdict(
