@@ -102,6 +102,7 @@ def stats_levels(
     low: float,
     high: float,
     rule: int,
+    every: int,
     threads: int,
     /,
 ) -> None: ...

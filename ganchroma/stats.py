@@ -114,12 +114,15 @@ class ChromaStats:
         more._measure(batch)
         return self.merge(more)
 
-    def _measure(self, batch: Images) -> None:
-        """Fill an empty state with one batch."""
+    def _measure(self, batch: Images, *, every: int = 1, positions: bool = True) -> NDArray[np.int64]:
+        """Fill an empty state with one batch; the records of its images, as ``struct gch_level_record`` has them.
+
+        `every`: pixels of which one has its chroma measured. Without `positions` there is no fixed pattern.
+        """
         count, _, height, width = batch.pixels.shape
         pixels, threads, (low, high) = height * width, resolve_threads(None), batch.value_range
         levels, extremes = np.empty((count, _LEVEL_COLUMNS), np.int64), np.empty((count, 4))
-        _core.stats_levels(batch.pixels, levels, extremes, low, high, parse_rule(self.quantize), threads)
+        _core.stats_levels(batch.pixels, levels, extremes, low, high, parse_rule(self.quantize), every, threads)
         gray, clipped = levels[:, 11:14], levels[:, 14:16]
         usable = np.ones(count, np.uint8)
         measured = count * pixels
@@ -142,10 +145,11 @@ class ChromaStats:
             *(int((100 * gray[:, 2] > 99 * pixels).sum()), int(usable.sum())),
             *(*gray.sum(axis=0), *clipped.sum(axis=0), *extremes[:, :2].sum(axis=0).astype(np.int64)),
         )
-        self._size = (height, width) if pixels <= MOST_POSITIONS else _MIXED_SIZES
+        self._size = (height, width) if positions and pixels <= MOST_POSITIONS else _MIXED_SIZES
         if self._size != _MIXED_SIZES:
             self._positions = np.zeros((3, height, width), np.int64)
             _core.stats_positions(batch.pixels, usable, self._positions, low, high, threads)
+        return levels
 
     def merge(self, other: "ChromaStats") -> Self:
         """Add everything that another ChromaStats has seen; also ``a + b``, which leaves both alone.

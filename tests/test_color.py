@@ -347,8 +347,8 @@ def test_wrong_lab(one, two, error, text):
         lambda: _core.color_quantize(np.zeros((1, 3, 2, 2)), np.zeros((1, 3, 2, 2)), 0.0, 1.0, 0, 1),
         lambda: _core.color_moments(np.zeros((2, 3, 2, 2)), np.zeros((1, 11)), 0, 1),
         lambda: _core.color_moments(np.zeros((1, 3, 2, 2)), np.zeros((1, 10)), 0, 1),
-        lambda: _core.stats_levels(np.zeros((1, 3, 2, 2)), np.zeros((1, 30), int), np.zeros((1, 4)), 0.0, 1.0, 0, 1),
-        lambda: _core.stats_levels(np.zeros((1, 3, 2, 2)), np.zeros((1, 31), int), np.zeros((1, 3)), 0.0, 1.0, 0, 1),
+        lambda: _core.stats_levels(np.zeros((1, 3, 2, 2)), np.zeros((1, 30), int), np.zeros((1, 4)), 0.0, 1.0, 0, 1, 1),
+        lambda: _core.stats_levels(np.zeros((1, 3, 2, 2)), np.zeros((1, 31), int), np.zeros((1, 3)), 0.0, 1.0, 0, 1, 1),
         lambda: _core.stats_positions(
             np.zeros((1, 3, 2, 2)), np.zeros(2, np.uint8), np.zeros((3, 2, 2), int), 0.0, 1.0, 1
         ),

@@ -410,3 +410,22 @@ def test_values_beyond_all_reason_are_counted_without_a_warning(value):
     summary = stats.summary()
     assert (summary.images, summary.nonfinite, summary.maximum) == (2, 0, value)
     assert np.isfinite(summary.within.covariance).all()
+
+
+@pytest.mark.parametrize("layout", ["planes", "interleaved"])
+@pytest.mark.parametrize("every", [1, 3, 16, 5000])
+def test_chroma_of_every_nth_pixel(every, layout):
+    """The pixels whose number is a multiple of n, across chunks, stand for all; everything else is of all pixels."""
+    pixels = np.random.default_rng(3).integers(0, 256, (2, 67, 131, 3), dtype=np.uint8)  # more than two chunks
+    batch = pixels.transpose(0, 3, 1, 2) if layout == "interleaved" else pixels.transpose(0, 3, 1, 2).copy()
+    records, extremes = np.empty((2, 31), np.int64), np.empty((2, 4))
+    whole = records.copy()
+    _core.stats_levels(batch, whole, extremes, 0.0, 255.0, 0, 1, 1)
+    _core.stats_levels(batch, records, extremes, 0.0, 255.0, 0, every, 2)
+    some = pixels.reshape(2, -1, 3)[:, ::every].transpose(0, 2, 1)[:, :, np.newaxis].copy()
+    lab = gch.color.rgb_to_lab(some, value_range=(0, 255)).astype(np.float64)
+    expected = np.hypot(lab[:, 1], lab[:, 2]).mean(axis=(1, 2)) * 67 * 131
+    np.testing.assert_allclose(records[:, 16] / 2**16, expected, rtol=1e-5)  # Lab in float32
+    np.testing.assert_array_equal(np.delete(records, 16, axis=1), np.delete(whole, 16, axis=1))
+    with pytest.raises(ValueError, match="contradicts its contract"):
+        _core.stats_levels(batch, records, extremes, 0.0, 255.0, 0, 0, 1)

@@ -291,10 +291,11 @@ struct gch_level_record {
 };
 
 /* records[i], extremes[i] = those of image i. The extremes are of the values before quantisation. Bytes are
- * their own levels; range and rule are then unused. An image may have up to 2^36 pixels. */
+ * their own levels; range and rule are then unused. Chroma is measured at one pixel of `every`, and its sum scaled
+ * to all. An image may have up to 2^36 pixels. */
 enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule rule,
                                  const struct gch_images *images, struct gch_level_record *records,
-                                 struct gch_value_extremes *extremes, int threads);
+                                 ptrdiff_t every, struct gch_value_extremes *extremes, int threads);
 
 /* sums (3, height, width) += the images i with use[i], at every position: bytes as they are, floating values
  * as (v - low) / (high - low) in 2^-32, limited to +-256 ranges. */

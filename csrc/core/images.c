@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "cpu/dispatch.h"
+
 static const ptrdiff_t element_size[] = {1, sizeof(float), sizeof(double)};
 
 enum gch_status gch_images_check(const struct gch_images *images)
@@ -92,6 +94,28 @@ const void *gch_images_load(const struct gch_images *images, ptrdiff_t image, in
     }
     transfer(images, image, channel, chunk, scratch, 0);
     return scratch;
+}
+
+/* Pixels of three bytes, one after another. */
+static int is_interleaved(const struct gch_images *images)
+{
+    int pixels = images->stride[1] == 1 && (images->stride[3] == 3 || images->width == 1);
+    return pixels && (images->stride[2] == 3 * images->width || images->height == 1);
+}
+
+void gch_images_load_bytes(const struct gch_images *images, ptrdiff_t image, ptrdiff_t chunk,
+                           struct gch_chunk *scratch, const uint8_t *plane[3])
+{
+    if (is_interleaved(images)) {
+        uint8_t *const planes[3] = {scratch->bytes[0], scratch->bytes[1], scratch->bytes[2]};
+        const char *pixels = channel_data(images, image, 0) + 3 * chunk * GCH_CHUNK;
+        gch_isa()->bytes_split((const uint8_t *)pixels, planes, gch_images_chunk_size(images, chunk));
+        for (int i = 0; i < 3; ++i)
+            plane[i] = planes[i];
+    } else {
+        for (int i = 0; i < 3; ++i)
+            plane[i] = gch_images_load(images, image, i, chunk, scratch->bytes[i]);
+    }
 }
 
 void gch_images_store(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,

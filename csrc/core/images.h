@@ -28,6 +28,10 @@ ptrdiff_t gch_images_chunk_size(const struct gch_images *images, ptrdiff_t chunk
 const void *gch_images_load(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
                             void *scratch);
 
+/* The same of the three channels of bytes. */
+void gch_images_load_bytes(const struct gch_images *images, ptrdiff_t image, ptrdiff_t chunk,
+                           struct gch_chunk *scratch, const uint8_t *plane[3]);
+
 /* The reverse: writes contiguous elements to where they belong. */
 void gch_images_store(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
                       const void *elements);

@@ -21,10 +21,26 @@ struct level_job {
     const struct gch_images *images;
     struct gch_range range;
     enum gch_rule rule;
+    ptrdiff_t every;              /* pixels, of which one has its chroma measured */
     struct chunk_result *results; /* one a chunk */
     struct gch_chunk *scratch;    /* one a worker */
     float linear[256];            /* sRGB's curve undone */
 };
+
+/* Keeps the pixels of the chunk whose number in the image is a multiple of `every`. */
+static ptrdiff_t every_nth(ptrdiff_t every, ptrdiff_t chunk, ptrdiff_t count, const uint8_t *bytes[3],
+                           struct gch_chunk *scratch)
+{
+    ptrdiff_t first = (every - chunk * GCH_CHUNK % every) % every, kept = 0;
+    for (int i = 0; i < 3; ++i) {
+        uint8_t *some = (uint8_t *)scratch->plane[i];
+        kept = 0;
+        for (ptrdiff_t at = first; at < count; at += every)
+            some[kept++] = bytes[i][at];
+        bytes[i] = some;
+    }
+    return kept;
+}
 
 static void levels_chunk(void *context, ptrdiff_t index, int worker)
 {
@@ -37,18 +53,16 @@ static void levels_chunk(void *context, ptrdiff_t index, int worker)
     struct gch_value_extremes of_levels = result.extremes; /* not the values' own */
     int is_bytes = job->images->pixel == GCH_PIXEL_U8, is_double = job->images->pixel == GCH_PIXEL_F64;
     const uint8_t *bytes[3];
-    for (int i = 0; i < 3; ++i) {
-        if (is_bytes) {
-            bytes[i] = gch_images_load(job->images, image, i, chunk, scratch->bytes[i]);
-        } else {
-            const void *values = gch_images_load(job->images, image, i, chunk, scratch->plane[0]);
-            isa->stats[is_double ? GCH_F64 : GCH_F32].quantize(&job->range, job->rule, values,
-                                                               scratch->level[i], count, &result.extremes);
-            isa->bytes_from_levels(scratch->level[i], scratch->bytes[i], count);
-            bytes[i] = scratch->bytes[i];
-        }
+    if (is_bytes) gch_images_load_bytes(job->images, image, chunk, scratch, bytes);
+    for (int i = 0; i < 3 && !is_bytes; ++i) {
+        const void *values = gch_images_load(job->images, image, i, chunk, scratch->plane[0]);
+        isa->stats[is_double ? GCH_F64 : GCH_F32].quantize(&job->range, job->rule, values, scratch->level[i],
+                                                           count, &result.extremes);
+        isa->bytes_from_levels(scratch->level[i], scratch->bytes[i], count);
+        bytes[i] = scratch->bytes[i];
     }
     isa->bytes_sums(bytes, count, &result.sums, is_bytes ? &result.extremes : &of_levels);
+    if (job->every > 1) count = every_nth(job->every, chunk, count, bytes, scratch);
     isa->bytes_chroma(job->linear, bytes, count, &result.sums);
     job->results[index] = result;
 }
@@ -93,10 +107,11 @@ static double colorfulness(double rg_variance, double yb2_variance, double rg_me
     return spread + 0.3 * sqrt(rg_mean * rg_mean + yb2_mean * yb2_mean * 0.25);
 }
 
-static void finish(struct gch_level_record *record, ptrdiff_t count)
+static void finish(struct gch_level_record *record, ptrdiff_t count, ptrdiff_t every)
 {
-    const struct gch_level_sums *s = &record->sums;
-    const wide pixels = count;
+    struct gch_level_sums *s = &record->sums;
+    const wide pixels = count, measured = (count + every - 1) / every;
+    s->chroma = (int64_t)((s->chroma * pixels + measured / 2) / measured);
     const double number = (double)count;
     for (int i = 0; i < 6; ++i) {
         wide apart = (wide)s->sum[first_channel[i]] * s->sum[second_channel[i]];
@@ -125,12 +140,13 @@ static void finish(struct gch_level_record *record, ptrdiff_t count)
 
 enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule rule,
                                  const struct gch_images *images, struct gch_level_record *records,
-                                 struct gch_value_extremes *extremes, int threads)
+                                 ptrdiff_t every, struct gch_value_extremes *extremes, int threads)
 {
+    if (every < 1) return GCH_BAD_VALUE;
     enum gch_status status = gch_images_check(images);
     if (status != GCH_OK || images->count == 0) return status;
     ptrdiff_t chunks = gch_images_chunks(images), items = images->count * chunks;
-    struct level_job job = {images, *range, rule, NULL, NULL, {0}};
+    struct level_job job = {images, *range, rule, every, NULL, NULL, {0}};
     gch_isa()->levels_linear(job.linear);
     job.results = gch_alloc((size_t)items, sizeof *job.results);
     job.scratch = gch_alloc((size_t)threads, sizeof *job.scratch);
@@ -146,7 +162,7 @@ enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule ru
                 add_sums(&records[i].sums, &result[k].sums);
                 add_extremes(&extremes[i], &result[k].extremes);
             }
-            finish(&records[i], images->height * images->width);
+            finish(&records[i], images->height * images->width, every);
         }
     }
     gch_free(job.results);

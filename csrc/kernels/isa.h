@@ -29,6 +29,7 @@ struct gch_isa {
     struct gch_stats_kernels stats[GCH_REALS];
     gch_from_bytes_kernel levels_from_bytes;
     gch_to_bytes_kernel bytes_from_levels;
+    gch_split_kernel bytes_split;
     gch_bytes_kernel bytes_sums;
     gch_linear_kernel levels_linear;
     gch_chroma_kernel bytes_chroma;

@@ -1,15 +1,17 @@
 /* Sums over pixels in 8-bit levels.
  *
  * Template. Needs: the f32 and u8 vocabularies and lab_of_linear_vec_f32. Gives: bytes_sums, bytes_chroma,
- * levels_linear, levels_from_bytes and bytes_from_levels for the table.
+ * bytes_split, levels_linear, levels_from_bytes and bytes_from_levels for the table.
  */
 
 /* What one pass over the bytes counts. */
 struct bytes_lanes {
     u8_products product[6], yellow;
-    u8_tally sum[3], apart, gray[3], clipped[2], near[2];
-    u8_vec least, most;
+    u8_tally sum[3], apart;
+    u8_vec gray[3], clipped[2], near[2], least, most;
 };
+
+enum { BYTES_BLOCK = 85 }; /* a counter of eight bits takes three channels a step */
 
 GCH_INLINE void bytes_step(const u8_vec rgb[3], struct bytes_lanes *lanes)
 {
@@ -17,19 +19,24 @@ GCH_INLINE void bytes_step(const u8_vec rgb[3], struct bytes_lanes *lanes)
         lanes->sum[i] = u8_tally_sum(lanes->sum[i], rgb[i]);
         for (int j = i; j < 3; ++j, ++k)
             lanes->product[k] = u8_products_add(lanes->product[k], rgb[i], rgb[j]);
-        lanes->clipped[0] = u8_tally_up_to(lanes->clipped[0], rgb[i], u8_set1(0));
-        lanes->clipped[1] = u8_tally_from(lanes->clipped[1], rgb[i], u8_set1(255));
-        lanes->near[0] = u8_tally_up_to(lanes->near[0], rgb[i], u8_set1(GCH_NEAR_LEVELS));
-        lanes->near[1] = u8_tally_from(lanes->near[1], rgb[i], u8_set1(255 - GCH_NEAR_LEVELS));
+        lanes->clipped[0] = u8_count_up_to(lanes->clipped[0], rgb[i], u8_set1(0));
+        lanes->clipped[1] = u8_count_from(lanes->clipped[1], rgb[i], u8_set1(255));
+        lanes->near[0] = u8_count_up_to(lanes->near[0], rgb[i], u8_set1(GCH_NEAR_LEVELS));
+        lanes->near[1] = u8_count_from(lanes->near[1], rgb[i], u8_set1(255 - GCH_NEAR_LEVELS));
     }
     lanes->apart = u8_tally_apart(lanes->apart, rgb[0], rgb[1]);
     lanes->yellow = u8_products_yellow(lanes->yellow, rgb[0], rgb[1], rgb[2]);
     u8_vec most = u8_max(u8_max(rgb[0], rgb[1]), rgb[2]), least = u8_min(u8_min(rgb[0], rgb[1]), rgb[2]);
     u8_vec spread = u8_sub(most, least);
     for (int i = 0; i < 3; ++i)
-        lanes->gray[i] = u8_tally_up_to(lanes->gray[i], spread, u8_set1((uint8_t)i));
+        lanes->gray[i] = u8_count_up_to(lanes->gray[i], spread, u8_set1((uint8_t)i));
     lanes->least = u8_min(lanes->least, least);
     lanes->most = u8_max(lanes->most, most);
+}
+
+GCH_INLINE int64_t bytes_counted(u8_vec counts)
+{
+    return u8_tally_total(u8_tally_sum(u8_tally_none(), counts));
 }
 
 static void bytes_flush(const struct bytes_lanes *lanes, struct gch_level_sums *sums,
@@ -38,7 +45,7 @@ static void bytes_flush(const struct bytes_lanes *lanes, struct gch_level_sums *
     uint8_t least[U8_LANES], most[U8_LANES];
     for (int i = 0; i < 3; ++i) {
         sums->sum[i] += u8_tally_total(lanes->sum[i]);
-        sums->gray[i] += u8_tally_total(lanes->gray[i]);
+        sums->gray[i] += bytes_counted(lanes->gray[i]);
     }
     for (int i = 0; i < 6; ++i)
         sums->product[i] += u8_products_total(lanes->product[i]);
@@ -47,8 +54,8 @@ static void bytes_flush(const struct bytes_lanes *lanes, struct gch_level_sums *
     u8_store(least, lanes->least);
     u8_store(most, lanes->most);
     for (int i = 0; i < 2; ++i) {
-        sums->clipped[i] += u8_tally_total(lanes->clipped[i]);
-        extremes->near[i] += u8_tally_total(lanes->near[i]);
+        sums->clipped[i] += bytes_counted(lanes->clipped[i]);
+        extremes->near[i] += bytes_counted(lanes->near[i]);
     }
     for (int i = 0; i < U8_LANES; ++i) {
         if (least[i] < extremes->least) extremes->least = least[i];
@@ -90,16 +97,17 @@ static void bytes_sums(const uint8_t *const plane[3], ptrdiff_t count, struct gc
     while (at < whole) {
         const u8_tally no = u8_tally_none();
         const u8_products none = u8_products_none();
+        const u8_vec zero = u8_set1(0);
         struct bytes_lanes lanes = {{none, none, none, none, none, none},
                                     none,
                                     {no, no, no},
                                     no,
-                                    {no, no, no},
-                                    {no, no},
-                                    {no, no},
+                                    {zero, zero, zero},
+                                    {zero, zero},
+                                    {zero, zero},
                                     u8_set1(255),
-                                    u8_set1(0)};
-        ptrdiff_t last = at + U8_PRODUCTS * U8_LANES;
+                                    zero};
+        ptrdiff_t last = at + BYTES_BLOCK * U8_LANES;
         for (last = last < whole ? last : whole; at < last; at += U8_LANES) {
             const u8_vec rgb[3] = {u8_load(plane[0] + at), u8_load(plane[1] + at), u8_load(plane[2] + at)};
             bytes_step(rgb, &lanes);
@@ -153,6 +161,20 @@ static void bytes_chroma(const float linear[256], const uint8_t *const plane[3],
         for (int i = 0; i < F32_LANES; ++i)
             sums->chroma += 256 * (int64_t)lane[0][i] + (int64_t)lane[1][i];
     }
+}
+
+static void bytes_split(const uint8_t *pixels, uint8_t *const plane[3], ptrdiff_t count)
+{
+    ptrdiff_t at = 0;
+    for (; at + U8_LANES <= count; at += U8_LANES) {
+        u8_vec rgb[3];
+        u8_split(pixels + 3 * at, rgb);
+        for (int i = 0; i < 3; ++i)
+            u8_store(plane[i] + at, rgb[i]);
+    }
+    for (; at < count; ++at)
+        for (int i = 0; i < 3; ++i)
+            plane[i][at] = pixels[3 * at + i];
 }
 
 static void levels_from_bytes(const uint8_t *bytes, float *levels, ptrdiff_t count)

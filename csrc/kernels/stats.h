@@ -38,6 +38,9 @@ struct gch_stats_kernels {
 typedef void (*gch_from_bytes_kernel)(const uint8_t *bytes, float *levels, ptrdiff_t count);
 typedef void (*gch_to_bytes_kernel)(const float *levels, uint8_t *bytes, ptrdiff_t count);
 
+/* Pixels of three bytes into three planes. */
+typedef void (*gch_split_kernel)(const uint8_t *pixels, uint8_t *const plane[3], ptrdiff_t count);
+
 /* Adds `count` pixels, three planes of bytes, to *sums, all but the chroma, and to *extremes. */
 typedef void (*gch_bytes_kernel)(const uint8_t *const plane[3], ptrdiff_t count, struct gch_level_sums *sums,
                                  struct gch_value_extremes *extremes);

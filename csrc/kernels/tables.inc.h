@@ -54,6 +54,7 @@ const struct gch_isa ISA_TABLE(ISA) = {
     .stats = {{stats_quantize_f32}, {stats_quantize_f64}},
     .levels_from_bytes = levels_from_bytes,
     .bytes_from_levels = bytes_from_levels,
+    .bytes_split = bytes_split,
     .bytes_sums = bytes_sums,
     .levels_linear = levels_linear,
     .bytes_chroma = bytes_chroma,

@@ -7,6 +7,7 @@ struct job {
     struct gch_images images;
     struct gch_range range;
     enum gch_rule rule;
+    ptrdiff_t every;
     int threads;
     struct gch_level_record *records;
     double *extremes; /* EXTREME_COLUMNS an image */
@@ -20,8 +21,8 @@ static enum gch_status run_levels(void *context, ptrdiff_t first, ptrdiff_t last
     struct gch_images images = gch_py_some_images(&job->images, first, last);
     struct gch_value_extremes *extremes = gch_alloc((size_t)(last - first), sizeof *extremes);
     if (extremes == NULL) return GCH_NO_MEMORY;
-    enum gch_status status =
-        gch_stats_levels(&job->range, job->rule, &images, job->records + first, extremes, job->threads);
+    enum gch_status status = gch_stats_levels(&job->range, job->rule, &images, job->records + first,
+                                              job->every, extremes, job->threads);
     for (ptrdiff_t i = first; i < last && status == GCH_OK; ++i) {
         double *row = job->extremes + EXTREME_COLUMNS * i;
         row[0] = (double)extremes[i - first].near[0];
@@ -38,9 +39,10 @@ static PyObject *stats_levels(PyObject *module, gch_py_args args, Py_ssize_t nar
     (void)module;
     struct job job;
     ptrdiff_t rule, threads;
-    if (gch_py_count("stats_levels", nargs, 7) < 0) return NULL;
+    if (gch_py_count("stats_levels", nargs, 8) < 0) return NULL;
     if (gch_py_range(args[3], args[4], &job.range) < 0 || gch_py_int(args[5], "rule", &rule) < 0) return NULL;
-    if (gch_py_int(args[6], "threads", &threads) < 0) return NULL;
+    if (gch_py_int(args[6], "every", &job.every) < 0 || gch_py_int(args[7], "threads", &threads) < 0)
+        return NULL;
     job.rule = rule == GCH_RULE_ROUND ? GCH_RULE_ROUND : GCH_RULE_FLOOR;
     PyObject *result = NULL;
     PyArrayObject *records = NULL, *extremes = NULL,
@@ -104,7 +106,7 @@ done:
 
 PyMethodDef gch_py_stats_methods[] = {
     {"stats_levels", (PyCFunction)(void (*)(void))stats_levels, METH_FASTCALL,
-     "stats_levels($module, images, records, extremes, low, high, rule, threads, /)\n--\n\n"
+     "stats_levels($module, images, records, extremes, low, high, rule, every, threads, /)\n--\n\n"
      "One record of integer sums over 8-bit levels an image."},
     {"stats_positions", (PyCFunction)(void (*)(void))stats_positions, METH_FASTCALL,
      "stats_positions($module, images, use, sums, low, high, threads, /)\n--\n\n"

@@ -9,7 +9,6 @@
 #define F32_LANES 8
 #define F64_LANES 4
 #define U8_LANES 32
-#define U8_PRODUCTS 8192
 #define GCH_FUSED 1
 #define GCH_VECTORS 16
 
@@ -130,15 +129,42 @@ GCH_INLINE u8_tally u8_tally_sum(u8_tally t, u8_vec a)
 {
     return u8_tally_apart(t, a, _mm256_setzero_si256());
 }
-GCH_INLINE u8_tally u8_tally_up_to(u8_tally t, u8_vec a, u8_vec k)
+/* Where each channel's bytes lie in the three thirds of 16 pixels; -1: in another third. */
+static const signed char gch_split_bytes[3][3][16] = {
+    {{0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4, 7, 10, 13}},
+    {{1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14}},
+    {{2, 5, 8, 11, 14, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, 1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15}},
+};
+GCH_INLINE u8_vec u8_count_up_to(u8_vec c, u8_vec a, u8_vec k)
 {
-    __m256i inside = _mm256_cmpeq_epi8(_mm256_min_epu8(a, k), a);
-    return u8_tally_sum(t, _mm256_and_si256(inside, _mm256_set1_epi8(1)));
+    return _mm256_sub_epi8(c, _mm256_cmpeq_epi8(_mm256_min_epu8(a, k), a));
 }
-GCH_INLINE u8_tally u8_tally_from(u8_tally t, u8_vec a, u8_vec k)
+GCH_INLINE u8_vec u8_count_from(u8_vec c, u8_vec a, u8_vec k)
 {
-    __m256i inside = _mm256_cmpeq_epi8(_mm256_max_epu8(a, k), a);
-    return u8_tally_sum(t, _mm256_and_si256(inside, _mm256_set1_epi8(1)));
+    return _mm256_sub_epi8(c, _mm256_cmpeq_epi8(_mm256_max_epu8(a, k), a));
+}
+GCH_INLINE void u8_split(const uint8_t *p, u8_vec rgb[3])
+{
+    __m256i third[3];
+    for (int i = 0; i < 3; ++i) {
+        const __m128i *low = (const __m128i *)(p + 16 * i), *high = (const __m128i *)(p + 48 + 16 * i);
+        third[i] =
+            _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)), _mm_loadu_si128(high), 1);
+    }
+    for (int i = 0; i < 3; ++i) {
+        __m256i part[3];
+        for (int k = 0; k < 3; ++k) {
+            __m128i from = _mm_loadu_si128((const __m128i *)gch_split_bytes[i][k]);
+            part[k] = _mm256_shuffle_epi8(third[k], _mm256_broadcastsi128_si256(from));
+        }
+        rgb[i] = _mm256_or_si256(part[0], _mm256_or_si256(part[1], part[2]));
+    }
 }
 GCH_INLINE int64_t u8_tally_total(u8_tally t)
 {

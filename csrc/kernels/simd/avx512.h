@@ -9,7 +9,6 @@
 #define F32_LANES 16
 #define F64_LANES 8
 #define U8_LANES 64
-#define U8_PRODUCTS 8192
 #define GCH_FUSED 1
 #define GCH_VECTORS 32
 
@@ -122,13 +121,43 @@ GCH_INLINE u8_tally u8_tally_sum(u8_tally t, u8_vec a)
 {
     return u8_tally_apart(t, a, _mm512_setzero_si512());
 }
-GCH_INLINE u8_tally u8_tally_up_to(u8_tally t, u8_vec a, u8_vec k)
+/* Where each channel's bytes lie in the three thirds of 16 pixels; -1: in another third. */
+static const signed char gch_split_bytes[3][3][16] = {
+    {{0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 1, 4, 7, 10, 13}},
+    {{1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 2, 5, 8, 11, 14}},
+    {{2, 5, 8, 11, 14, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, 1, 4, 7, 10, 13, -1, -1, -1, -1, -1, -1},
+     {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 3, 6, 9, 12, 15}},
+};
+GCH_INLINE u8_vec u8_count_up_to(u8_vec c, u8_vec a, u8_vec k)
 {
-    return u8_tally_sum(t, _mm512_maskz_set1_epi8(_mm512_cmple_epu8_mask(a, k), 1));
+    return _mm512_mask_sub_epi8(c, _mm512_cmple_epu8_mask(a, k), c, _mm512_set1_epi8(-1));
 }
-GCH_INLINE u8_tally u8_tally_from(u8_tally t, u8_vec a, u8_vec k)
+GCH_INLINE u8_vec u8_count_from(u8_vec c, u8_vec a, u8_vec k)
 {
-    return u8_tally_sum(t, _mm512_maskz_set1_epi8(_mm512_cmpge_epu8_mask(a, k), 1));
+    return _mm512_mask_sub_epi8(c, _mm512_cmpge_epu8_mask(a, k), c, _mm512_set1_epi8(-1));
+}
+GCH_INLINE void u8_split(const uint8_t *p, u8_vec rgb[3])
+{
+    __m512i third[3];
+    for (int i = 0; i < 3; ++i) {
+        third[i] = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(p + 16 * i)));
+        third[i] = _mm512_inserti32x4(third[i], _mm_loadu_si128((const __m128i *)(p + 16 * i + 48)), 1);
+        third[i] = _mm512_inserti32x4(third[i], _mm_loadu_si128((const __m128i *)(p + 16 * i + 96)), 2);
+        third[i] = _mm512_inserti32x4(third[i], _mm_loadu_si128((const __m128i *)(p + 16 * i + 144)), 3);
+    }
+    for (int i = 0; i < 3; ++i) {
+        __m512i part[3];
+        for (int k = 0; k < 3; ++k) {
+            __m128i from = _mm_loadu_si128((const __m128i *)gch_split_bytes[i][k]);
+            part[k] = _mm512_shuffle_epi8(third[k], _mm512_broadcast_i32x4(from));
+        }
+        rgb[i] = _mm512_or_si512(part[0], _mm512_or_si512(part[1], part[2]));
+    }
 }
 GCH_INLINE int64_t u8_tally_total(u8_tally t) { return _mm512_reduce_add_epi64(t); }
 GCH_INLINE __m512i gch_low_words(u8_vec a) { return _mm512_unpacklo_epi8(a, _mm512_setzero_si512()); }

@@ -9,7 +9,6 @@
 #define F32_LANES 4
 #define F64_LANES 2
 #define U8_LANES 16
-#define U8_PRODUCTS 8192
 #define GCH_FUSED 1
 #define GCH_VECTORS 32
 
@@ -114,13 +113,13 @@ GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return vsubq_u8(a, b); }
 GCH_INLINE u8_tally u8_tally_none(void) { return vdupq_n_u64(0); }
 GCH_INLINE u8_tally u8_tally_sum(u8_tally t, u8_vec a) { return vpadalq_u32(t, vpaddlq_u16(vpaddlq_u8(a))); }
 GCH_INLINE u8_tally u8_tally_apart(u8_tally t, u8_vec a, u8_vec b) { return u8_tally_sum(t, vabdq_u8(a, b)); }
-GCH_INLINE u8_tally u8_tally_up_to(u8_tally t, u8_vec a, u8_vec k)
+GCH_INLINE u8_vec u8_count_up_to(u8_vec c, u8_vec a, u8_vec k) { return vsubq_u8(c, vcleq_u8(a, k)); }
+GCH_INLINE u8_vec u8_count_from(u8_vec c, u8_vec a, u8_vec k) { return vsubq_u8(c, vcgeq_u8(a, k)); }
+GCH_INLINE void u8_split(const uint8_t *p, u8_vec rgb[3])
 {
-    return u8_tally_sum(t, vandq_u8(vcleq_u8(a, k), vdupq_n_u8(1)));
-}
-GCH_INLINE u8_tally u8_tally_from(u8_tally t, u8_vec a, u8_vec k)
-{
-    return u8_tally_sum(t, vandq_u8(vcgeq_u8(a, k), vdupq_n_u8(1)));
+    uint8x16x3_t planes = vld3q_u8(p);
+    for (int i = 0; i < 3; ++i)
+        rgb[i] = planes.val[i];
 }
 GCH_INLINE int64_t u8_tally_total(u8_tally t) { return (int64_t)vaddvq_u64(t); }
 GCH_INLINE u8_products u8_products_none(void) { return vdupq_n_u32(0); }

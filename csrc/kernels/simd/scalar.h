@@ -26,8 +26,10 @@
  *   u8_set1 u8_load u8_store u8_min u8_max u8_sub (modulo 2^8)
  *   u8_tally                 64-bit counters: u8_tally_none() is zero, u8_tally_total(t) their sum
  *   u8_tally_sum(t, a) u8_tally_apart(t, a, b)          t and all a, or all |a - b|
- *   u8_tally_up_to(t, a, k) u8_tally_from(t, a, k)      t and how many a <= k, or a >= k
- *   u8_products              32-bit sums, for at most U8_PRODUCTS of the next two words: _none(), _total(s)
+ *   u8_count_up_to(c, a, k) u8_count_from(c, a, k)      c and 1 in each lane where a <= k, or a >= k: bytes, so at
+ *                            most 255 of these before u8_tally_sum
+ *   u8_split(p, rgb)         U8_LANES pixels of three bytes from memory as three planes
+ *   u8_products              32-bit sums, for at most 8192 of the next two words: _none(), _total(s)
  *   u8_products_add(s, a, b) s and all a * b
  *   u8_products_yellow(s, r, g, b)                      s and all |r + g - 2 b|
  *   u32_vec                  F32_LANES unsigned words
@@ -54,7 +56,6 @@
 #endif
 
 #define U8_LANES 1
-#define U8_PRODUCTS 8192
 #define GCH_VECTORS 16
 
 typedef float f32_vec;
@@ -127,8 +128,13 @@ GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return (uint8_t)(a - b); }
 GCH_INLINE u8_tally u8_tally_none(void) { return 0; }
 GCH_INLINE u8_tally u8_tally_sum(u8_tally t, u8_vec a) { return t + a; }
 GCH_INLINE u8_tally u8_tally_apart(u8_tally t, u8_vec a, u8_vec b) { return t + (a > b ? a - b : b - a); }
-GCH_INLINE u8_tally u8_tally_up_to(u8_tally t, u8_vec a, u8_vec k) { return t + (a <= k); }
-GCH_INLINE u8_tally u8_tally_from(u8_tally t, u8_vec a, u8_vec k) { return t + (a >= k); }
+GCH_INLINE u8_vec u8_count_up_to(u8_vec c, u8_vec a, u8_vec k) { return (uint8_t)(c + (a <= k)); }
+GCH_INLINE u8_vec u8_count_from(u8_vec c, u8_vec a, u8_vec k) { return (uint8_t)(c + (a >= k)); }
+GCH_INLINE void u8_split(const uint8_t *p, u8_vec rgb[3])
+{
+    for (int i = 0; i < 3; ++i)
+        rgb[i] = p[i];
+}
 GCH_INLINE int64_t u8_tally_total(u8_tally t) { return t; }
 GCH_INLINE u8_products u8_products_none(void) { return 0; }
 GCH_INLINE u8_products u8_products_add(u8_products s, u8_vec a, u8_vec b) { return s + (uint32_t)(a * b); }
