@@ -59,6 +59,60 @@ def test_equal_filters_are_a_fact(noise):
     assert norms(remedied) == pytest.approx(norms(result.evidence.layer), rel=1e-6)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("dead", [[0], [1], [0, 2], [1, 2]])
+def test_a_filter_of_zeros_is_dead_and_new_weights_revive_it(dead, transposed):
+    weight = gch.init.kaiming_uniform((3, 24, 4, 4), a=5**0.5, rng=1)
+    sound = gch.OutputLayer(
+        np.ascontiguousarray(weight.swapaxes(0, 1)) if transposed else weight,
+        np.array([0.2, -0.1, 0.0], np.float32),
+        transposed=transposed,
+        stride=2 if transposed else 1,
+        padding=1,
+    )
+    assert names(solve(layer=sound, features=relu_features())) == ["healthy"]
+    weight[dead] = 0
+    layer = sound.replace(weight=np.ascontiguousarray(weight.swapaxes(0, 1)) if transposed else weight)
+    result = solve(layer=layer, features=relu_features())
+    assert names(result) == result.remedies == ["dead_filter"]  # and no tint, of which two dead ones leave the look
+    finding = result.findings[0]
+    assert finding.evidence["dead"] == ["RGB"[one] for one in dead]
+    assert result.after.display.healthy
+    assert result.trace["linear"].moments.std[dead] == pytest.approx(0, abs=1e-12)
+    assert result.after["linear"].moments.std.min() > 0.3 * result.after["linear"].moments.std.max()
+    # The living keep their weights, the others get their norm, and the code does the same.
+    remedied = next(cause for cause in CAUSES if cause.name == "dead_filter").remedy(result.evidence).layer
+    living = [one for one in range(3) if one not in dead]
+    assert np.array_equal(remedied.filters[living], layer.filters[living])
+    assert norms(remedied)[dead] == pytest.approx(norms(layer)[living].mean(), rel=1e-6)
+    told = {"layer": layer, "gch": gch, "np": np}
+    exec(finding.code, told)
+    assert told["layer"].weight == pytest.approx(remedied.weight, rel=1e-6)  # norms summed in another precision
+
+
+@pytest.mark.parametrize("how", ["dead channels", "cancelling weights"])
+def test_a_filter_that_sees_nothing_vary_is_dead_too(how):
+    layer, features = sound_layer(), relu_features()
+    zeros = np.zeros_like(layer.weight)
+    seen = {"dead channels": zeros[1], "cancelling weights": layer.weight[1]}[how]
+    extra = {"dead channels": layer.weight[1], "cancelling weights": -layer.weight[1] / np.float32(3)}[how]
+    weight = np.concatenate([layer.weight, zeros], axis=1)
+    weight[1] = np.concatenate([seen, extra])
+    more = 0 * features if how == "dead channels" else 3 * features
+    result = solve(layer=layer.replace(weight=weight), features=np.concatenate([features, more], axis=1))
+    assert names(result) == result.remedies == ["dead_filter"]
+    assert "never varies" in result.findings[0].reason
+    assert result.after.display.healthy
+
+
+@pytest.mark.parametrize("quiet", [0.01, 0.3])
+def test_a_quiet_filter_is_not_dead(quiet):
+    layer = sound_layer()
+    weight = layer.weight.copy()
+    weight[1] *= np.float32(quiet)
+    assert names(solve(layer=layer.replace(weight=weight), features=relu_features())) == ["healthy"]
+
+
 def test_equal_filters_with_different_biases_are_a_tint():
     layer = sound_layer()
     weight = np.repeat(layer.weight[:1], 3, axis=0)
@@ -198,13 +252,24 @@ def test_a_fault_that_another_hides_is_found_behind_it():
     assert result.after.display.healthy
 
 
+def test_a_dead_filter_beside_a_large_gain_needs_both_remedies():
+    layer = sound_layer(gain=60)
+    weight = layer.weight.copy()
+    weight[2] = 0
+    result = solve(layer=layer.replace(weight=weight), features=relu_features())
+    assert set(names(result)) == set(result.remedies) == {"dead_filter", "gain"}
+    assert result.after.display.healthy
+
+
 # -- contracts --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cause", ["flat", "saturated", "reshaped", "one channel", "cut off", "pictures alone"])
+@pytest.mark.parametrize("cause", ["flat", "saturated", "dead", "reshaped", "one channel", "cut off", "pictures alone"])
 def test_causes_change_nothing(cause):
     gain = {"flat": 0.005, "saturated": 60}.get(cause, 1)
     layer, features = sound_layer(gain=gain), relu_features()
+    if cause == "dead":
+        layer = layer.replace(weight=layer.weight * np.array([1, 0, 1], np.float32)[:, None, None, None])
     network = quantize(layer(features), value_range=(-1, 1))
     shown = {
         "reshaped": lambda x: channels_as_rows(x),

@@ -37,6 +37,62 @@ def test_equal_filters_are_a_fact_without_features():
     assert names(solve(np.repeat(photographs()[:, :1], 3, axis=1), layer=equal)) == ["identical_filters"]
 
 
+def dead_layer(*dead):
+    layer = sound_layer()
+    weight = layer.weight.copy()
+    weight[list(dead)] = 0
+    return layer.replace(weight=weight)
+
+
+def test_a_dead_filter_is_a_fact_without_features():
+    for dead in ((1,), (0, 2)):
+        assert names(solve(layer=dead_layer(*dead))) == ["dead_filter"]
+    result = solve(photographs(), layer=dead_layer(1))
+    assert names(result) == ["dead_filter"]
+    assert "another head made them" in result.findings[0].reason
+    filtered = photographs()
+    filtered[:, 1] = 128
+    result = solve(filtered, layer=dead_layer(1))
+    assert names(result) == ["dead_filter"]
+    assert "another head" not in result.findings[0].reason
+    assert "dead_filter" not in names(solve(filtered, layer=sound_layer()), "possible")
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+@pytest.mark.parametrize("planes", [[0], [1, 2]])
+def test_constant_planes_alone_are_a_possibility(planes, value):
+    """Whatever their number: a plane at an end of the range is neither saturated nor cut off for that."""
+    filtered = photographs()
+    filtered[:, planes] = value
+    for images, known in ((filtered, {}), (filtered.astype(np.float32) / 255, {"value_range": (0, 1)})):
+        result = solve(images, **known)
+        assert names(result) == []
+        assert [name for name in names(result, "possible") if name != "healthy"] == ["dead_filter"]
+        assert any("layer=" in text for text in result.settle)
+
+
+def test_planes_that_vary_are_not_dead():
+    filtered = photographs()
+    filtered[:, 0] = 128
+    filtered[-1, 0] = 129  # another number in one picture
+    assert "dead_filter" not in names(solve(filtered), "possible")
+    many = np.repeat(filtered[:1], 40, axis=0)
+    many[1, 0, 0, 0] = 129  # in none of the pictures that signs are read off
+    assert "dead_filter" not in names(solve(many), "possible")
+    faint = np.full((4, 3, 32, 32), 128, np.uint8)
+    faint[:, 2, ::2] = 129
+    assert names(solve(faint)) == ["flat_amplitude"]
+
+
+def test_constant_features_and_weights_that_are_no_numbers_make_no_filter_dead():
+    constant = np.ones_like(relu_features())
+    assert names(solve(layer=dead_layer(1), features=constant)) == ["feature_collapse"]
+    layer = dead_layer(1)
+    weight = layer.weight.copy()
+    weight[0, 0, 0, 0] = np.nan
+    assert "dead_filter" not in names(solve(layer=layer.replace(weight=weight), features=relu_features()))
+
+
 def test_gray_data_set_is_a_fact():
     gray = np.repeat(photographs()[:, :1], 3, axis=1)
     assert "gray_data" in names(solve(gray, dataset=gray))

@@ -30,7 +30,7 @@ class Finding:
     Attributes
     ----------
     name, kind : str
-        The cause; `kind` is one of the nine general ones.
+        The cause; `kind` is one of the ten general ones.
     status : str
         "found", or "possible" where the evidence neither shows it nor rules it out.
     evidence : dict

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ganchroma import init
 from ganchroma.diagnosis import thresholds as limits
@@ -11,13 +12,17 @@ from ganchroma.diagnosis.signs import (
     amplitude,
     at_an_end,
     compare_filters,
+    constant_planes,
+    dead_filters,
     filter_norms,
     is_gray,
     one_tint,
     rescaled,
     rescaling_code,
+    tones,
 )
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Suspicion, possible
+from ganchroma.layer import OutputLayer
 from ganchroma.moments import ColorMoments
 from ganchroma.stages import Trace
 
@@ -107,6 +112,109 @@ def _listed(names: tuple[str, ...]) -> str:
     return f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
 
+# -- dead filters -----------------------------------------------------------------------------------------------
+
+
+def suspect_dead(evidence: Evidence, trace: Trace) -> Suspicion | None:
+    words = "give the filter weights of its own, drawn like the others"
+    layer = evidence.layer
+    if layer is None:
+        return _dead_alone(evidence, trace, words)
+    dead = _dead(evidence, trace)
+    if not dead.any():
+        return None
+    channels = _channels(dead)
+    names, verb = _told(channels)
+    norms = filter_norms(layer.filters).ravel()
+    numbers: dict[str, Any] = {"dead": channels, "norms": [float(norm) for norm in norms]}
+    if not norms[dead].any():
+        reason = f"all weights of the head for {names} are 0 (norms {_three(norms)} for R, G, B)"
+    else:
+        std = trace["linear"].moments.std  # type: ignore[union-attr]  # they are what showed it
+        numbers["std_before_activation"] = [float(value) for value in std]
+        reason = (
+            f"what the head reads for {names} never varies, whatever its weights (before the activation R, G and B "
+            f"have the std {_three(std)})"
+        )
+    doubt = ""
+    if evidence.images is not None and not evidence.computed and not constant_planes(evidence)[dead].all():
+        doubt = "; in these pictures it varies, so another head made them"
+    return Suspicion(
+        FACT,
+        numbers,
+        f"{reason}: {names} {verb} the same number everywhere, in every picture{doubt}",
+        words,
+        _revival(layer, dead),
+    )
+
+
+def _dead_alone(evidence: Evidence, trace: Trace, words: str) -> Suspicion | None:
+    constant = constant_planes(evidence)
+    if not constant.any() or trace.display is None:
+        return None
+    if not trace.display.summary.within.std_levels >= limits.VISIBLE_LEVELS:
+        return None  # rounding alone makes a faint plane constant
+    channels = _channels(constant)
+    names, verb = _told(channels)
+    return Suspicion(
+        POSSIBLE,
+        {"constant": channels},
+        f"{names} {verb} one and the same number in every pixel of every picture, while the rest varies: a filter that "
+        "makes nothing looks like this, and so does a channel that was cut off, left out or taken away",
+        words,
+        settle="layer= shows the filters",
+        stands_alone=True,
+    )
+
+
+def remedy_dead(evidence: Evidence) -> Evidence | None:
+    """New filters in place of the dead ones, independent of the others and of their mean norm."""
+    layer, features = evidence.layer, evidence.features
+    if layer is None or features is None:
+        return None
+    dead = dead_filters(layer, layer.moments(features, linear=True))
+    if not dead.any():
+        return None
+    filters = layer.filters
+    norms = filter_norms(filters)
+    drawn = _drawn(filters, norms[~dead].mean())
+    drawn[~dead] = filters[~dead]
+    return evidence.with_head(layer=_with_filters(layer, drawn))
+
+
+def _dead(evidence: Evidence, trace: Trace) -> NDArray[np.bool_]:
+    """Which filters are dead, as far as the features let them live: where those are constant, nothing can."""
+    if evidence.layer is None or ("features" in trace and trace["features"].details["participation_ratio"] is None):
+        return np.zeros(3, np.bool_)
+    return dead_filters(evidence.layer, trace["linear"].moments if "linear" in trace else None)
+
+
+def _revival(layer: OutputLayer, dead: NDArray[np.bool_]) -> str:
+    """`remedy_dead` as Python."""
+    living = [int(one) for one in np.flatnonzero(~dead)]
+    return (
+        f"{_NORM}"
+        "filters = gch.init.normal(layer.filters.shape, rng=0, dtype=layer.weight.dtype)\n"
+        f"filters *= norm(layer.filters[{living}]).mean() / norm(filters)\n"
+        f"filters[{living}] = layer.filters[{living}]\n"
+        f"layer = layer.replace(weight=filters{'.swapaxes(0, 1)' if layer.transposed else ''})"
+    )
+
+
+def _channels(chosen: NDArray[np.bool_]) -> list[str]:
+    """The names of those of R, G and B."""
+    return [name for name, one in zip("RGB", chosen, strict=True) if one]
+
+
+def _told(channels: list[str]) -> tuple[str, str]:
+    """One or two of them for a sentence, and the verb after them."""
+    return " and ".join(channels), "is" if len(channels) == 1 else "are each"
+
+
+def _three(values: Any) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
+
+
 # -- identical filters ------------------------------------------------------------------------------------------
 
 
@@ -115,6 +223,8 @@ def suspect_filters(evidence: Evidence, trace: Trace) -> Suspicion | None:
     if evidence.layer is None:
         gray = is_gray(trace)
         return possible("three equal filters in the head", words, "layer= shows the filters") if gray else None
+    if _dead(evidence, trace).any():
+        return None  # one direction alone is left, but for another reason
     difference, cosine = compare_filters(evidence.layer)
     numbers = {"relative_difference": difference, "smallest_cosine": cosine}
     equal = difference <= limits.FILTERS_EQUAL
@@ -134,8 +244,8 @@ def suspect_filters(evidence: Evidence, trace: Trace) -> Suspicion | None:
     )
 
 
-_INDEPENDENT = """norm = lambda w: np.sqrt(np.square(w).sum(axis=(1, 2, 3), keepdims=True))
-filters = gch.init.normal(layer.filters.shape, rng=0, dtype=layer.weight.dtype)
+_NORM = "norm = lambda w: np.sqrt(np.square(w).sum(axis=(1, 2, 3), keepdims=True))\n"
+_INDEPENDENT = f"""{_NORM}filters = gch.init.normal(layer.filters.shape, rng=0, dtype=layer.weight.dtype)
 filters *= norm(layer.filters) / norm(filters)
 layer = layer.replace(weight=filters"""
 
@@ -145,10 +255,18 @@ def remedy_filters(evidence: Evidence) -> Evidence | None:
     layer = evidence.layer
     if layer is None or not evidence.computed:
         return None
-    filters = layer.filters
-    drawn = init.normal(filters.shape, rng=0, dtype=filters.dtype)
-    drawn *= (filter_norms(filters) / filter_norms(drawn)).astype(filters.dtype)
-    return evidence.with_head(layer=layer.replace(weight=drawn.swapaxes(0, 1) if layer.transposed else drawn))
+    return evidence.with_head(layer=_with_filters(layer, _drawn(layer.filters, filter_norms(layer.filters))))
+
+
+def _drawn(like: NDArray[Any], norms: Any) -> NDArray[Any]:
+    """Independent filters of these norms, the same each time."""
+    drawn: NDArray[Any] = init.normal(like.shape, rng=0, dtype=like.dtype)
+    drawn *= (norms / filter_norms(drawn)).astype(like.dtype)
+    return drawn
+
+
+def _with_filters(layer: OutputLayer, filters: NDArray[Any]) -> OutputLayer:
+    return layer.replace(weight=filters.swapaxes(0, 1) if layer.transposed else filters)
 
 
 # -- one tint ---------------------------------------------------------------------------------------------------
@@ -157,7 +275,9 @@ def remedy_filters(evidence: Evidence) -> Evidence | None:
 def suspect_tint(evidence: Evidence, trace: Trace) -> Suspicion | None:
     words = "draw the three filters independently: filters that are multiples of one another make one tint"
     if evidence.layer is None or not evidence.computed:
-        return _tint_alone(trace, words) if evidence.layer is None else None
+        return _tint_alone(evidence, trace, words) if evidence.layer is None else None
+    if _dead(evidence, trace).any():
+        return None
     difference, cosine = compare_filters(evidence.layer)
     linear = trace["linear"].moments
     if difference <= limits.FILTERS_ALIKE or not cosine >= limits.FILTERS_COLLINEAR or linear is None:
@@ -169,14 +289,14 @@ def suspect_tint(evidence: Evidence, trace: Trace) -> Suspicion | None:
         FACT,
         {"smallest_cosine": cosine, "norms": [float(norm) for norm in norms]},
         f"the three filters point the same way (smallest cosine {cosine:.3f}) and differ in size alone "
-        f"({', '.join(f'{norm:.3g}' for norm in norms)}): every pixel has the same hue, more of it or less",
+        f"({_three(norms)}): every pixel has the same hue, more of it or less",
         words,
         _INDEPENDENT + (".swapaxes(0, 1))" if evidence.layer.transposed else ")"),
     )
 
 
-def _tint_alone(trace: Trace, words: str) -> Suspicion | None:
-    numbers = one_tint(trace)
+def _tint_alone(evidence: Evidence, trace: Trace, words: str) -> Suspicion | None:
+    numbers = one_tint(evidence, trace)
     if numbers is None:
         return None
     return Suspicion(
@@ -214,6 +334,8 @@ def suspect_saturation(evidence: Evidence, trace: Trace) -> Suspicion | None:
     if share is None or (before is not None and _too_loud(before)):
         return None
     if before is None:
+        if constant_planes(evidence).any() and tones(evidence).near_ends <= limits.NEAR_END_SHARE:
+            return None  # a plane that never varies lies there, the rest does not
         return Suspicion(
             POSSIBLE,
             {"near_end_share": share},
@@ -296,7 +418,7 @@ def remedy_spectral(evidence: Evidence) -> Evidence | None:
 def suspect_collapse(evidence: Evidence, trace: Trace) -> Suspicion | None:
     words = "look for a dead or collapsed layer before the head: one latent direction, a bottleneck, mode collapse"
     if "features" not in trace:
-        numbers = one_tint(trace) if evidence.layer is None else None
+        numbers = one_tint(evidence, trace) if evidence.layer is None else None
         if numbers is None:
             return None
         reason = "all pixels have one tint: collapsed features make that"

@@ -12,6 +12,7 @@ from ganchroma.diagnosis import thresholds as limits
 from ganchroma.diagnosis.display import channels_as_rows, channels_equal, rows_as_channels, some
 from ganchroma.diagnosis.evidence import Evidence
 from ganchroma.layer import OutputLayer
+from ganchroma.moments import ColorMoments
 from ganchroma.stages import Trace
 
 
@@ -64,6 +65,32 @@ def filter_norms(filters: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(squares), np.float64)
 
 
+def dead_filters(layer: OutputLayer, linear: ColorMoments | None) -> NDArray[np.bool_]:
+    """Which filters make nothing while others do: all weights zero, or next to no part in what the head's output varies
+    by, where that is known. None of them if all are so or a weight is not finite; (3,)."""
+    norms = filter_norms(layer.filters).ravel()
+    none = np.zeros(3, np.bool_)
+    if not np.isfinite(norms).all():
+        return none
+    dead = norms == 0
+    if linear is not None and np.isfinite(linear.std).all() and np.max(linear.std) > 0:
+        dead |= np.asarray(linear.std) <= limits.DEAD_SHARE * np.max(linear.std)
+    return none if dead.all() else dead
+
+
+def constant_planes(evidence: Evidence) -> NDArray[np.bool_]:
+    """Which of R, G and B are exactly one number in all pictures together while others vary; (3,)."""
+    constant = np.zeros(3, np.bool_)
+    if evidence.images is None:
+        return constant
+    for images in (some(evidence.images), evidence.images):  # most are ruled out by a few of them
+        least, most = images.min(axis=(0, 2, 3)), images.max(axis=(0, 2, 3))
+        constant = least == most
+        if constant.all() or not constant.any() or not np.isfinite([least, most]).all():
+            return np.zeros(3, np.bool_)
+    return constant
+
+
 def amplitude(evidence: Evidence, trace: Trace) -> tuple[float, NDArray[np.float64]] | None:
     """Std in levels and mean as a share of the range, of the network's image where it is known, else of the screen.
 
@@ -93,9 +120,10 @@ def is_gray(trace: Trace) -> bool:
     return within.count > 0 and within.std_levels >= 1 and trace.display.gray
 
 
-def one_tint(trace: Trace) -> dict[str, float] | None:
-    """Measures of a picture that has contrast and colour, all of it along one direction; else None."""
-    if trace.display is None:
+def one_tint(evidence: Evidence, trace: Trace) -> dict[str, float] | None:
+    """Measures of a picture that has contrast and colour, all of it along one direction; else None. Not where planes
+    that never vary leave one direction: those are a sign of their own."""
+    if trace.display is None or constant_planes(evidence).any():
         return None
     within, chroma = trace.display.summary.within, trace.display.summary.chroma
     if within.count == 0 or not within.std_levels >= limits.VISIBLE_LEVELS or not chroma >= limits.VISIBLE_CHROMA:
@@ -248,7 +276,8 @@ def fitting_range(least: float, most: float) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Tones:
-    """How dark and how bright pictures are, in 8-bit levels of their finite values.
+    """How dark and how bright pictures are, in 8-bit levels of their finite values; of planes that never vary beside
+    others that do, nothing.
 
     Attributes
     ----------
@@ -270,7 +299,8 @@ class Tones:
 def tones(evidence: Evidence) -> Tones:
     assert evidence.images is not None
     images = some(evidence.images)
-    levels = quantize(images, value_range=evidence.value_range)[np.isfinite(images)]
+    counted = np.isfinite(images) & ~constant_planes(evidence)[:, np.newaxis, np.newaxis]
+    levels = quantize(images, value_range=evidence.value_range)[counted]
     if not levels.size:
         return Tones(float("nan"), float("nan"), 0.0, 0.0, 0.0)
     count = np.bincount(levels, minlength=256)

@@ -21,6 +21,10 @@ FILTERS_EQUAL = 0.03
 FILTERS_ALIKE = 0.30
 # Cosine. Trained heads of natural colour reach .97, so this sign counts only for a gray picture.
 FILTERS_COLLINEAR = 0.98
+# Std of a filter's output, over that of the loudest: filters of zeros, or on channels that are always zero, 0 exactly;
+# weights that cancel on features equal but for a factor, up to 6e-6 by the rounding of float32; the quietest living
+# ones .05 (collapsed features), multiples .25, sound heads .8 and more.
+DEAD_SHARE = 1e-4
 
 # -- features ---------------------------------------------------------------------------------------------------
 # Participation ratio of the patch covariance: sound heads 2.9 and more, collapsed ones 1.0-1.6.
@@ -113,6 +117,7 @@ ALL_ALIKE_SHARE = 0.98
 CONFIDENCE = {"fact": 0.99, "sign": 0.97, "possible": 0.5, "pictures": 0.9}
 # Possibilities by name: several explain the same picture, and how often each was the one is counted, too.
 POSSIBLE_CONFIDENCE = {
+    "dead_filter": 0.83,  # photographs that one colour was taken from count beside it
     "display_channel": 0.48,
     "identical_filters": 0.34,
     "gray_data": 0.17,

@@ -29,6 +29,7 @@ ANSWERS = {
         "linear": "Too faint to see: the picture hardly varies.",
         "features": "Too faint to see: the hidden layers are not normalised, so the picture hardly varies.",
     },
+    "dead_filter": {"linear": "Lost in part, in the head: a filter makes nothing, so its channel never varies."},
     "identical_filters": {"linear": "Lost in the head: its three filters are alike, so R, G and B are too."},
     "saturation": {"activation": "Lost at the ends of the range: most values stick there."},
     "feature_collapse": {"features": "Lost before the head: the features hold one pattern, which gives one tint."},

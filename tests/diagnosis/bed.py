@@ -27,6 +27,8 @@ BORDERLINE = {
     "feature_collapse": ("patch participation ratio", 1.6, 2.9),
 }
 KINDS = {
+    "dead_filter": "dead_filter",
+    "blind_filter": "dead_filter",
     "identical_filters": "identical_filters",
     "multiples": "identical_filters",
     "batchnorm_eval": "flat_amplitude",
@@ -122,6 +124,21 @@ class Broken:
     features: np.ndarray
     module: gch.ModuleFacts
     shown: tuple[str, ...] = ()
+
+    def dead_filter(self, count: float | None) -> "Broken":
+        """So many filters of zeros."""
+        filters = self.layer.filters.copy()
+        filters[self.subject.rng.permutation(3)[: int(count or 1)]] = 0
+        return self.with_filters(filters)
+
+    def blind_filter(self, _: float | None) -> "Broken":
+        """One filter that has its weights on channels that are always zero, where the others have some, too."""
+        filters, chosen = self.layer.filters, int(self.subject.rng.integers(3))
+        extra = self.subject.rng.standard_normal(filters.shape).astype(np.float32) * filters.std()
+        filters = np.concatenate([filters, extra], axis=1)
+        filters[chosen, : self.features.shape[1]] = 0
+        features = np.concatenate([self.features, np.zeros_like(self.features)], axis=1)
+        return replace(self, features=features).with_filters(filters)
 
     def identical_filters(self, noise: float | None) -> "Broken":
         filters = self.layer.filters
@@ -301,6 +318,7 @@ def single(architecture: Architecture, seed: int) -> Iterator[Case]:
 def variants(architecture: Architecture) -> Iterator[tuple[str, float | None]]:
     """Faults that this architecture can have, with their severities."""
     yield "", None
+    yield from (("dead_filter", 1.0), ("dead_filter", 2.0), ("blind_filter", None))
     for noise in (0.0, 0.01, 0.1, 0.3):
         yield "identical_filters", noise
     for levels in (0.3, 1.0, 2.0, 4.0):
@@ -371,6 +389,8 @@ def visible(fault: str, evidence: str, made: Broken) -> bool:
         return evidence == "images" and made.subject.architecture.hidden > 0
     if evidence == "head":
         return True
+    if fault in ("dead_filter", "blind_filter"):
+        return made.subject.seed % 2 == 0  # through JPEG no plane stays constant
     image = made.layer(made.features)
     if fault == "reshaped":  # of noise both readings are noise
         return (
@@ -400,6 +420,17 @@ def photographs(half: str, seeds: int) -> Iterator[Case]:
             toned = np.rint(images.mean(axis=1, keepdims=True) * np.array([1, 0.8, 0.55])[:, None, None])
             yield Case(
                 half, f"{name}, toned", frozenset(), "images", seed, {"images": toned.astype(np.uint8)}, gray=False
+            )
+            filtered = np.rint(images)
+            filtered[:, seed % 3] = 0  # a photograph that somebody took a colour from
+            yield Case(
+                half,
+                f"{name}, filtered",
+                frozenset(),
+                "images",
+                seed,
+                {"images": filtered.astype(np.uint8)},
+                gray=False,
             )
             for fault in ("", "one_channel", "luminance", "reshaped", "washed", "dark"):
                 mistakes = (fault,) if fault else ()
