@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ganchroma import init
 from ganchroma._arrays import check_flag, check_word, compute_dtype, shown
 from ganchroma._factor_sample import Sample
+from ganchroma.activation import parse_activation
 from ganchroma.feature_moments import check_features
 from ganchroma.layer import OutputLayer
 
@@ -69,6 +70,11 @@ def heads_of(layer: Any, activations: Any) -> dict[str, OutputLayer]:
     if layer.out_channels != 3:
         raise ValueError(f"layer must have 3 filters (R, G, B), got {layer.out_channels}")
     levels = _several(activations, "activations", 'activations, e.g. ("tanh", "sigmoid")')
+    for place, level in enumerate(levels):
+        try:
+            parse_activation(level)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"activations[{place}]: {error}") from None
     named = ((level if isinstance(level, str) else _words(*level), layer.replace(activation=level)) for level in levels)
     return _distinct(named, "activations")
 
@@ -96,7 +102,10 @@ def samples_of(layer: OutputLayer, features: Any, pixels: int) -> dict[str, Samp
 
 
 def _sample(layer: OutputLayer, x: Any, name: str, pixels: int) -> Sample:
-    found = Sample.draw(layer, check_features(x, layer, name), pixels, compute_dtype(layer.weight))
+    checked = check_features(x, layer, name)
+    if checked.size and checked.min() == checked.max():
+        raise ValueError(f"{name} is {checked.flat[0]:g} everywhere: whatever the factors, no picture varies")
+    found = Sample.draw(layer, checked, pixels, compute_dtype(layer.weight))
     if found.each < 2:
         raise ValueError(f"{name} gives images of a single pixel, within which no colour varies")
     return found

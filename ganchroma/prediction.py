@@ -106,7 +106,8 @@ def predict(layer: OutputLayer, feature_moments: FeatureMoments, features: Any =
     side = math.isqrt(made.shape[2])
     pictures = np.ascontiguousarray(made[:, :, : side * side].reshape(len(made), 3, side, side))
     shown.update(pictures)
-    display = Display(shown.summary(), np.moveaxis(quantize(pictures[:16], value_range=layer.value_range), 1, -1))
+    screen = np.moveaxis(quantize(pictures[:16], value_range=layer.value_range), 1, -1)
+    display = Display(shown.summary(), screen, shown.summary().near_end_share)
     seen = {
         "channels": feature_moments.channels,
         "energy": feature_moments.energy,

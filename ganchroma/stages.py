@@ -47,15 +47,18 @@ class Display:
     summary : ChromaSummary
     pictures : (n, H, W, 3) uint8
         The first pictures as the user sees them.
+    near_end_share : float
+        Share of the values within 1 % of an end of the range, a background of all black or all white left out.
     """
 
     summary: ChromaSummary
     pictures: NDArray[np.uint8]
+    near_end_share: float
 
     @property
     def badness(self) -> float:
         """How far the display is from the healthy band; see `badness`."""
-        return badness(self.summary)
+        return badness(self.summary, self.near_end_share)
 
     @property
     def healthy(self) -> bool:
@@ -68,11 +71,6 @@ class Display:
         if not self.summary.chroma >= VISIBLE_CHROMA:
             return True
         return within.std_levels >= 1 and within.achromatic_share > GRAY_SHARE
-
-    @property
-    def near_end_share(self) -> float:
-        """Share of the values within 1 % of an end of the range."""
-        return self.summary.near_end_share
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe."""
@@ -99,7 +97,7 @@ class Trace:
         return iter(self.stages)
 
 
-def badness(summary: ChromaSummary) -> float:
+def badness(summary: ChromaSummary, near_end_share: float) -> float:
     """Distance of a display from the healthy band: 0 inside, the sum of what is missing or too much outside.
 
     The terms: log of the missing contrast, log of the missing chroma, the achromatic share above that of any natural
@@ -114,4 +112,4 @@ def badness(summary: ChromaSummary) -> float:
     total = max(0.0, log(VISIBLE_LEVELS / levels)) + max(0.0, log(VISIBLE_CHROMA / chroma))
     if levels >= 1 and np.isfinite(share):
         total += max(0.0, (share - GRAY_SHARE) / (1 - GRAY_SHARE))
-    return float(total + max(0.0, summary.near_end_share - NEAR_END_SHARE))
+    return float(total + max(0.0, near_end_share - NEAR_END_SHARE))

@@ -321,3 +321,25 @@ def test_features_may_differ_in_size():
     found = run(features={"few": FEATURES[:2], "small": FEATURES[:, :, :4, :5]}, activations=("tanh",))
     assert found.levels["batchnorm"] == ("few", "small")
     assert np.isfinite(found.values["chroma"]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"activations": (1, 2)}, TypeError, r"activations\[0\]"),
+        ({"activations": ((),)}, (TypeError, ValueError), r"activations\[0\]"),
+        ({"activations": (("leaky_relu", "x"),)}, (TypeError, ValueError), r"activations\[0\]"),
+    ],
+)
+def test_wrong_activations_are_named(options, error, words):
+    layer = gch.OutputLayer(gch.init.normal((3, 4, 1, 1), rng=0))
+    features = np.random.default_rng(0).normal(size=(2, 4, 8, 8)).astype(np.float32)
+    with pytest.raises(error, match=words):
+        gch.factors(layer, features, seeds=2, **options)
+
+
+def test_features_without_variance_are_named():
+    layer = gch.OutputLayer(gch.init.normal((3, 4, 1, 1), rng=0))
+    features = np.random.default_rng(0).normal(size=(2, 4, 8, 8)).astype(np.float32)
+    with pytest.raises(ValueError, match=r"features\['dead'\] is 0 everywhere"):
+        gch.factors(layer, {"train": features, "dead": np.zeros_like(features)}, seeds=2)

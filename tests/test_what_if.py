@@ -78,8 +78,16 @@ def test_the_plot_shows_before_and_after(found):
     [
         ({}, TypeError, "what_if needs a change; accepted: activation, weight"),
         ({"activation": "softmax"}, ValueError, "activation is 'softmax'"),
-        ({"weight": np.zeros((3, 2, 3, 3), np.float32)}, ValueError, "weight has 2 input channels|takes 2"),
+        (
+            {"weight": np.zeros((3, 2, 3, 3), np.float32)},
+            ValueError,
+            r"weight has shape \(3, 2, 3, 3\); the layer",
+        ),
         ({"gain": "loud"}, TypeError, "gain must be a number"),
+        ({"bias": "foo"}, TypeError, "bias is .foo.; accepted: numbers of shape"),
+        ({"bias": {}}, TypeError, "bias is"),
+        ({"bias": False}, TypeError, "bias is False"),
+        ({"bias": [1, 2]}, ValueError, "bias has shape"),
         ({"batchnorm": "eval"}, ValueError, "batchnorm is 'eval'; accepted: \"train\""),
         ({"batchnorm": "train"}, ValueError, "can't be run again: use ganchroma.torch.inspect"),
         ({"spectral_norm": "warm"}, ValueError, "can't be run again"),
@@ -93,3 +101,18 @@ def test_wrong_changes(found, change, error, words):
 def test_pictures_alone_have_no_what_if():
     with pytest.raises(ValueError, match="what_if needs the layer and its features"):
         gch.diagnose(np.zeros((1, 3, 8, 8), np.uint8)).what_if(gain=2)
+
+
+def test_numbers_of_any_type_become_the_layers_own(found):
+    weight = gch.init.normal(found.answer.evidence.layer.weight.shape, std=0.1, rng=3)
+    for given in (weight.tolist(), weight.astype(np.float64)):
+        layer = found.what_if(weight=given, bias=[0, 0, 0]).answer.evidence.layer
+        assert np.array_equal(layer.weight, weight)
+        assert layer.bias.dtype == np.float32
+
+
+def test_what_is_so_already_is_said():
+    facts = ModuleFacts("train", rerun=lambda faults: Rerun(features=relu_features()))
+    found = gch.diagnose(layer=sound_layer(), features=relu_features(), module=facts)
+    with pytest.raises(ValueError, match="batchnorm is 'train', and so it is already"):
+        found.what_if(batchnorm="train")

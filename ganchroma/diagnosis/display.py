@@ -131,7 +131,8 @@ def _rearrangements(shown: NDArray[np.uint8], network: Levels, single: bool) -> 
             for channel in range(3):
                 detail = f"channel {channel} ({'RGB'[channel]}) drawn three times"
                 yield (Step("channel", detail, _reordered((channel,) * 3)),)
-            yield (Step("channel", "converted to luminance", _luminance),)
+            for name, weights in _GRAYS.items():
+                yield (Step("channel", f"converted to {name}", _gray(weights)),)
     else:
         for order in list(permutations(range(3)))[1:]:
             names = "".join("RGB"[channel] for channel in order)
@@ -144,9 +145,19 @@ def _reordered(order: tuple[int, ...]) -> Callable[[Levels], Levels]:
     return lambda levels: levels[:, list(order)]
 
 
-def _luminance(levels: Levels) -> Levels:
-    gray = 0.299 * levels[:, 0] + 0.587 * levels[:, 1] + 0.114 * levels[:, 2]
-    return np.repeat(gray[:, np.newaxis], 3, axis=1)
+_GRAYS = {
+    "luminance": (0.299, 0.587, 0.114),
+    "luminance by the weights of Rec. 709": (0.2125, 0.7154, 0.0721),
+    "the mean of the channels": (1 / 3, 1 / 3, 1 / 3),
+}
+
+
+def _gray(weights: tuple[float, float, float]) -> Callable[[Levels], Levels]:
+    def apply(levels: Levels) -> Levels:
+        gray = weights[0] * levels[:, 0] + weights[1] * levels[:, 1] + weights[2] * levels[:, 2]
+        return np.repeat(gray[:, np.newaxis], 3, axis=1)
+
+    return apply
 
 
 def channels_as_rows(levels: Levels) -> Levels:

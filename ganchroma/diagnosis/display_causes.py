@@ -9,7 +9,7 @@ from ganchroma.diagnosis import thresholds as limits
 from ganchroma.diagnosis.display import channels_as_rows, rows_as_channels
 from ganchroma.diagnosis.evidence import Evidence
 from ganchroma.diagnosis.range_causes import decoded
-from ganchroma.diagnosis.signs import better_reading, compare_filters, display_chroma, equal_on_screen, is_gray
+from ganchroma.diagnosis.signs import better_reading, channels_agree, compare_filters, display_chroma, equal_on_screen
 from ganchroma.diagnosis.suspicion import FACT, SIGN, Suspicion, possible, proven
 from ganchroma.stages import Trace
 
@@ -58,7 +58,7 @@ def suspect_channel(evidence: Evidence, trace: Trace) -> Suspicion | None:
     words = "draw all three channels"
     step = evidence.step("channel")
     if step is not None:
-        return proven(step, words, f"plt.imshow({decoded(evidence, 'image')}.transpose(1, 2, 0))  # no cmap")
+        return proven(step, words, f"plt.imshow(({decoded(evidence, 'image')}).transpose(1, 2, 0))  # no cmap")
     if evidence.single and not evidence.computed:
         return Suspicion(
             FACT,
@@ -66,7 +66,7 @@ def suspect_channel(evidence: Evidence, trace: Trace) -> Suspicion | None:
             "the picture was given as one channel: whatever made it, it can hold no colour",
             "if the network makes three channels, pass and draw all of them",
         )
-    if evidence.computed or not (is_gray(trace) and equal_on_screen(evidence)):
+    if evidence.computed or not (channels_agree(trace) and equal_on_screen(evidence)):
         return None
     return possible(
         "one channel of a colour image drawn (img[0], cmap='gray')",
@@ -93,7 +93,7 @@ def suspect_data(evidence: Evidence, trace: Trace) -> Suspicion | None:
             f"the data set itself is gray: achromatic share {share:.3f} (natural images .91)",
             words,
         )
-    if reference is not None or not is_gray(trace):
+    if reference is not None or not channels_agree(trace):
         return None
     if evidence.layer is not None and compare_filters(evidence.layer)[0] <= limits.FILTERS_ALIKE:
         return None  # the filters explain it

@@ -15,6 +15,7 @@ import numpy as np
 
 from ganchroma.diagnosis.causes import CAUSES
 from ganchroma.diagnosis.evidence import Evidence
+from ganchroma.diagnosis.signs import channels_agree
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Cause, Suspicion
 from ganchroma.diagnosis.thresholds import ALL_ALIKE_SHARE, CONFIDENCE, FIXED_PATTERN_SHARE, POSSIBLE_CONFIDENCE
 from ganchroma.diagnosis.trace import measure_display, trace
@@ -89,8 +90,19 @@ class Answer:
 
 
 def answer(evidence: Evidence, causes: Sequence[Cause] = CAUSES) -> Answer:
-    """Find the causes in this evidence."""
-    return _Search(evidence, causes).answer()
+    """Find the causes in this evidence; where pictures do not follow from layer and features, in either by itself."""
+    found = _Search(evidence, causes).answer()
+    network = evidence.network_alone
+    if network is None:
+        return found
+    apart = [
+        replace(cause, reason=f"layer and features by themselves: {cause.reason}", after=None, badness_after=None)
+        for cause in answer(network, causes).findings
+        if cause.status == "found" and cause.kind != "healthy"
+    ]
+    names = {cause.name for cause in apart}
+    seen = [cause for cause in found.findings if cause.name not in names and not (apart and cause.kind == "healthy")]
+    return replace(found, findings=[*apart, *seen])
 
 
 class _Search:
@@ -129,7 +141,7 @@ class _Search:
         return Answer(
             evidence=self.evidence,
             trace=self.trace,
-            findings=findings or self.nothing_found(),
+            findings=self.with_soundness(findings) if findings else self.nothing_found(),
             notes=self.notes(),
             remedies=list(chosen) if solved else [],
             alternatives=[list(other) for other in alternatives],
@@ -265,6 +277,15 @@ class _Search:
             confidence=confidence,
         )
 
+    def with_soundness(self, findings: list[Finding]) -> list[Finding]:
+        """Beside possibilities alone, that nothing is wrong: a coloured picture may be near the ends by its subject."""
+        display = self.trace.display
+        certain = any(finding.status == "found" for finding in findings)
+        if certain or display is None or channels_agree(self.trace) or display.summary.within.count == 0:
+            return findings
+        healthy = replace(self.healthy(), confidence=min(CONFIDENCE["subject"], _rest(findings)))
+        return sorted([*findings, healthy], key=lambda finding: -finding.confidence)
+
     def nothing_found(self) -> list[Finding]:
         """No cause, or what the picture leaves open although it is visible, coloured and not clipped; the likeliest
         first."""
@@ -273,9 +294,7 @@ class _Search:
         open_ones = [self.finding(name) for name in named if self.suspects[name][1].stands_alone]
         if not open_ones:
             return [healthy]
-        doubt = max(finding.confidence for finding in open_ones)
-        status = "found" if doubt < 0.5 else "possible"
-        healthy = replace(healthy, status=status, confidence=min(healthy.confidence, 1 - doubt))
+        healthy = replace(healthy, status="possible", confidence=min(healthy.confidence, _rest(open_ones)))
         return sorted([healthy, *open_ones], key=lambda finding: -finding.confidence)
 
     def healthy(self) -> Finding:
@@ -283,6 +302,8 @@ class _Search:
         display = self.trace.display
         if display is None or display.summary.within.count == 0:
             reason = "there is no picture to judge; nothing that was given shows a fault"
+            if display is not None:
+                reason = "every pixel is NaN or infinite, so there is nothing to judge: look where that begins"
             return Finding("healthy", "healthy", "possible", reason=reason, confidence=CONFIDENCE[POSSIBLE])
         summary = display.summary
         levels, near = summary.within.std_levels, display.near_end_share
@@ -299,6 +320,9 @@ class _Search:
         if display.healthy:
             status, reason = "found", f"the picture is visible, coloured and not clipped: {seen}"
             confidence = CONFIDENCE[SIGN if self.evidence.computed else "pictures"]
+            if self.evidence.unrelated:
+                status, confidence = "possible", CONFIDENCE[POSSIBLE]
+                reason += "; but it does not follow from layer and features, so an unknown step lies between"
         else:
             status, confidence = "possible", CONFIDENCE[POSSIBLE]
             reason = (
@@ -357,3 +381,8 @@ class _Search:
         if features is not None and not np.isfinite(features).all():
             found.append("the features hold NaN or infinite values: look before the head first")
         return found
+
+
+def _rest(findings: Sequence[Finding]) -> float:
+    """What these possibilities leave for none of them."""
+    return 1 - min(sum(finding.confidence for finding in findings), 0.95)

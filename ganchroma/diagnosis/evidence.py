@@ -106,6 +106,8 @@ class Evidence:
         How the pictures follow from the network's image.
     unrelated : bool
         Whether pictures were given that do not follow from the features by any path known.
+    apart : array, optional
+        Those features: what they show is no matter of these pictures.
     single : bool
         Whether the pictures were given as one channel.
     """
@@ -120,6 +122,7 @@ class Evidence:
     put_right: frozenset[str] = frozenset()
     path: Path = ()
     unrelated: bool = False
+    apart: Array | None = None
     single: bool = False
 
     @cached_property
@@ -178,6 +181,13 @@ class Evidence:
     @property
     def has_picture(self) -> bool:
         return self.images is not None or self.computed
+
+    @property
+    def network_alone(self) -> "Evidence | None":
+        """Layer and features without pictures that do not follow from them; None where there are no such pictures."""
+        if self.apart is None:
+            return None
+        return replace(self, images=None, features=self.apart, apart=None, unrelated=False, single=False)
 
     def with_head(self, *, layer: OutputLayer | None = None, features: Array | None = None) -> "Evidence":
         """The same display path behind another head or other features."""
@@ -248,7 +258,7 @@ def collect(
     network = np.clip(to_levels(some(evidence.network), evidence.network_range), 0, 255)
     path = find_path(quantize(some(pictures), value_range=stated), network, single)
     if path is None:
-        return replace(evidence, features=None, unrelated=True)
+        return replace(evidence, features=None, apart=evidence.features, unrelated=True)
     return replace(evidence, path=path)
 
 

@@ -11,10 +11,12 @@ from ganchroma.diagnosis.evidence import Evidence, to_levels
 from ganchroma.diagnosis.signs import (
     amplitude,
     at_an_end,
+    channels_agree,
     compare_filters,
     constant_planes,
     dead_filters,
     filter_norms,
+    filters_aligned,
     is_gray,
     one_tint,
     rescaled,
@@ -221,7 +223,7 @@ def _three(values: Any) -> str:
 def suspect_filters(evidence: Evidence, trace: Trace) -> Suspicion | None:
     words = "draw the three filters independently; training separates equal filters too, unless the head is saturated"
     if evidence.layer is None:
-        gray = is_gray(trace)
+        gray = channels_agree(trace)
         return possible("three equal filters in the head", words, "layer= shows the filters") if gray else None
     if _dead(evidence, trace).any():
         return None  # one direction alone is left, but for another reason
@@ -229,7 +231,7 @@ def suspect_filters(evidence: Evidence, trace: Trace) -> Suspicion | None:
     numbers = {"relative_difference": difference, "smallest_cosine": cosine}
     equal = difference <= limits.FILTERS_EQUAL
     alike = difference <= limits.FILTERS_ALIKE or cosine >= limits.FILTERS_COLLINEAR
-    if not (equal or alike):
+    if not (equal or (alike and _gray_by_filters(evidence, trace, difference))):
         return None
     doubt = ""
     if not evidence.computed and trace.display is not None and not is_gray(trace):
@@ -242,6 +244,14 @@ def suspect_filters(evidence: Evidence, trace: Trace) -> Suspicion | None:
         words,
         _INDEPENDENT + (".swapaxes(0, 1))" if evidence.layer.transposed else ")"),
     )
+
+
+def _gray_by_filters(evidence: Evidence, trace: Trace, difference: float) -> bool:
+    """Whether filters that are alike make gray: natural colour needs filters that are somewhat alike, too."""
+    before = trace["linear"].moments if "linear" in trace else None
+    if before is not None and np.isfinite(before.achromatic_share):
+        return before.achromatic_share > limits.GRAY_SHARE
+    return is_gray(trace) if trace.display is not None else difference <= limits.FILTERS_CLOSE
 
 
 _NORM = "norm = lambda w: np.sqrt(np.square(w).sum(axis=(1, 2, 3), keepdims=True))\n"
@@ -280,7 +290,8 @@ def suspect_tint(evidence: Evidence, trace: Trace) -> Suspicion | None:
         return None
     difference, cosine = compare_filters(evidence.layer)
     linear = trace["linear"].moments
-    if difference <= limits.FILTERS_ALIKE or not cosine >= limits.FILTERS_COLLINEAR or linear is None:
+    aligned = filters_aligned(evidence.layer)
+    if difference <= limits.FILTERS_ALIKE or not aligned >= limits.FILTERS_COLLINEAR or linear is None:
         return None
     if not linear.participation_ratio <= limits.ONE_TINT_ONLY:
         return None
@@ -288,8 +299,8 @@ def suspect_tint(evidence: Evidence, trace: Trace) -> Suspicion | None:
     return Suspicion(
         FACT,
         {"smallest_cosine": cosine, "norms": [float(norm) for norm in norms]},
-        f"the three filters point the same way (smallest cosine {cosine:.3f}) and differ in size alone "
-        f"({_three(norms)}): every pixel has the same hue, more of it or less",
+        f"the three filters are multiples of one another (their directions agree to {aligned:.3f}, but for the sign; "
+        f"norms {_three(norms)}): every pixel has the same hue, more of it or less",
         words,
         _INDEPENDENT + (".swapaxes(0, 1))" if evidence.layer.transposed else ")"),
     )
@@ -427,8 +438,10 @@ def suspect_collapse(evidence: Evidence, trace: Trace) -> Suspicion | None:
         )
     details = trace["features"].details
     ratio, channels = details["participation_ratio"], details["channel_participation_ratio"]
-    if details["nonfinite_share"] or (ratio is not None and ratio >= limits.COLLAPSED_PARTICIPATION):
-        return None  # what is not a number hides what is
+    if details["nonfinite_share"] or details["places"] < limits.FEW_PLACES:
+        return None  # what is not a number hides what is, and a few places vary along few directions
+    if ratio is not None and ratio >= limits.COLLAPSED_PARTICIPATION:
+        return None
     before = trace["linear"].moments
     tint = before is None or not before.participation_ratio >= limits.ONE_TINT
     certain = ratio is None or tint or (channels is not None and channels < limits.COLLAPSED_CHANNELS)

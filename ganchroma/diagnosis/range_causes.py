@@ -23,20 +23,26 @@ _SETTLE = "layer= and features= show the values before they were drawn"
 
 def range_causes() -> list[Cause]:
     """One cause for each mistake with ranges that has a name, and one for all others."""
-    return [Cause(name, "range_mismatch", _suspect(name), _remedy(name)) for name in NAMES]
+    remarks = {"range_mismatch": overshoot_remark}
+    return [Cause(name, "range_mismatch", _suspect(name), _remedy(name), remarks.get(name)) for name in NAMES]
 
 
 def decoded(evidence: Evidence, name: str) -> str:
     """Python that brings the network's image to [0, 1]."""
     low, high = evidence.network_range
-    return name if (low, high) == (0, 1) else f"(({name} - {low:g}) / {high - low:g})"
+    shifted = name if low == 0 else f"({name} {'+' if low < 0 else '-'} {abs(low):g})"
+    return shifted if high - low == 1 else f"{shifted} / {high - low:g}"
+
+
+def _drawn(evidence: Evidence) -> str:
+    return f"made = layer(features)  # by the network, before it was drawn\nshown = {decoded(evidence, 'made')}"
 
 
 def _suspect(name: str) -> Callable[[Evidence, Trace], Suspicion | None]:
     def suspect(evidence: Evidence, trace: Trace) -> Suspicion | None:
         step = evidence.step("range")
         if step is not None:
-            return proven(step, _WORDS, f"shown = {decoded(evidence, 'images')}") if step.name == name else None
+            return proven(step, _WORDS, _drawn(evidence)) if step.name == name else None
         sign = _seen(evidence, trace)
         return sign.suspicion if sign is not None and sign.name == name else None
 
@@ -77,9 +83,8 @@ def _seen(evidence: Evidence, trace: Trace | None = None) -> _Sign | None:
     if evidence.images is None or seen is None:
         return None
     (low, high), (least, most) = evidence.value_range, seen
-    outside = outside_share(evidence)
-    if outside > limits.OUTSIDE_SHARE:
-        fitting = fitting_range(least, most)
+    outside, fitting = outside_share(evidence), fitting_range(least, most)
+    if outside > limits.OUTSIDE_SHARE and _contradicts(evidence.value_range, seen, outside, fitting):
         numbers = {"outside_share": outside, "minimum": least, "maximum": most, "fitting_range": list(fitting or ())}
         reason = (
             f"{100 * outside:.2g} % of the values lie outside the stated range [{low:g}, {high:g}]: "
@@ -89,21 +94,24 @@ def _seen(evidence: Evidence, trace: Trace | None = None) -> _Sign | None:
         return _Sign("range_mismatch", Suspicion(FACT, numbers, reason, _WORDS, code), fitting)
     tone = tones(evidence)
     numbers = {"percentile_0.5": tone.lowest, "share_of_0": tone.black, "share_of_255": tone.white}
-    if tone.highest <= limits.DARK_LEVELS and 0 < tone.black < 1:
-        reason = f"nothing is brighter than {tone.highest:.0f} of 255, and not all is 0: [0, 1] taken for 8-bit levels"
+    if tone.highest <= limits.DARK_LEVELS and tone.black > 0:
+        reason = f"nothing is brighter than {tone.highest:.0f} of 255: [0, 1] taken for 8-bit levels looks like this"
         return _Sign("range_dark", _possible(numbers | {"percentile_99.5": tone.highest}, reason))
     varies = trace is None or trace.display is None or trace.display.summary.within.std_levels >= 1
     if tone.lowest >= limits.WASHED_PERCENTILE and tone.white < 0.5 and varies:
-        unused = evidence.images.dtype != np.uint8 and low < 0 <= least
-        reason = f"nothing is darker than mid-gray (0.5-percentile {tone.lowest:.0f} of 255): [0, 1] read as [-1, 1]"
-        if not unused:
+        reason = (
+            f"nothing is darker than mid-gray (0.5-percentile {tone.lowest:.0f} of 255): [0, 1] read as [-1, 1] looks "
+            "like this, and so do pale pictures"
+        )
+        if evidence.images.dtype == np.uint8 or not 0 <= least - (low + high) / 2 <= limits.STARTS_AT * (high - low):
             return _Sign("range_wash", _possible(numbers, reason), (127.5, 255.0))
+        reason = f"the values begin at the middle of the stated range, {least:.3g}: [0, 1] read as [-1, 1]"
         code = f"gch.diagnose(images, value_range=({(low + high) / 2:g}, {high:g}))"
         return _Sign("range_wash", Suspicion(FACT, numbers, reason, _WORDS, code), (127.5, 255.0))
-    if tone.black > limits.CUT_AT_ZERO and tone.white < limits.CUT_AT_FULL:
+    if tone.black > limits.CUT_AT_ZERO and tone.white < limits.CUT_AT_FULL and tone.black_beside > limits.CUT_BESIDE:
         reason = (
-            f"{100 * tone.black:.0f} % of the values are 0 and {100 * tone.white:.1f} % 255: [-1, 1] cut off to [0, 1] "
-            "looks like this, and so does a black background"
+            f"{100 * tone.black:.0f} % of the values are 0 and {100 * tone.white:.1f} % 255, and not in black pixels "
+            f"alone: [-1, 1] cut off to [0, 1] looks like this"
         )
         return _Sign("range_clip", _possible(numbers, reason))
     gain = wrapped_gain(evidence)
@@ -114,6 +122,24 @@ def _seen(evidence: Evidence, trace: Trace | None = None) -> _Sign | None:
         )
         return _Sign("range_wrap", _possible({"smoother_on_a_ring": gain}, reason))
     return None
+
+
+def _contradicts(stated: Range, seen: Range, outside: float, fitting: Range | None) -> bool:
+    """Whether values outside the stated range contradict it, or are what filters and heads without bounds overshoot."""
+    reach = max(stated[0] - seen[0], seen[1] - stated[1]) / (stated[1] - stated[0])
+    if reach > limits.FAR_OUTSIDE:
+        return True
+    meant = fitting is not None and (fitting[1] <= 1 or seen[1] > limits.BYTES_REACH)
+    return meant and (reach > limits.NEAR_OUTSIDE or outside > limits.MANY_OUTSIDE)
+
+
+def overshoot_remark(evidence: Evidence) -> str | None:
+    """What of float pictures a screen cuts off, where that is no sign of another range."""
+    share = 0.0 if evidence.computed else outside_share(evidence)
+    if share <= limits.OUTSIDE_SHARE:
+        return None
+    low, high = evidence.value_range
+    return f"{100 * share:.2g} % of the values lie outside the stated range [{low:g}, {high:g}]: a screen cuts them off"
 
 
 def _possible(numbers: dict[str, Any], reason: str) -> Suspicion:
@@ -133,7 +159,7 @@ def suspect_stretch(evidence: Evidence, trace: Trace) -> Suspicion | None:
         {"std_levels": activation.std_levels, "display_path": step.detail},
         f"{step.detail}: it looks visible, but the network's image varies by {activation.std_levels:.2g} of 255 levels",
         "draw the image in the network's range: imshow without vmin and vmax of its own, save_image(normalize=False)",
-        f"shown = {decoded(evidence, 'images')}",
+        _drawn(evidence),
     )
 
 

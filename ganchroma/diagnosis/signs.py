@@ -59,6 +59,14 @@ def compare_filters(layer: OutputLayer) -> tuple[float, float]:
     return difference, cosine
 
 
+def filters_aligned(layer: OutputLayer) -> float:
+    """Smallest cosine between two of the three filters, whatever its sign; NaN where one is zero or not finite."""
+    flat = layer.filters.reshape(3, -1).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    return float(np.abs([flat[0] @ flat[1], flat[0] @ flat[2], flat[1] @ flat[2]]).min())
+
+
 def filter_norms(filters: NDArray[Any]) -> NDArray[np.float64]:
     """Euclidean norm of each filter, (3, 1, 1, 1)."""
     squares = np.square(filters, dtype=np.float64).sum(axis=(1, 2, 3), keepdims=True)
@@ -120,6 +128,13 @@ def is_gray(trace: Trace) -> bool:
     return within.count > 0 and within.std_levels >= 1 and trace.display.gray
 
 
+def channels_agree(trace: Trace) -> bool:
+    """Whether the picture is gray because R, G and B vary together; a dark one has little chroma whatever they do."""
+    if not is_gray(trace) or trace.display is None:
+        return False
+    return bool(trace.display.summary.within.achromatic_share > limits.GRAY_SHARE)
+
+
 def one_tint(evidence: Evidence, trace: Trace) -> dict[str, float] | None:
     """Measures of a picture that has contrast and colour, all of it along one direction; else None. Not where planes
     that never vary leave one direction: those are a sign of their own."""
@@ -129,7 +144,7 @@ def one_tint(evidence: Evidence, trace: Trace) -> dict[str, float] | None:
     if within.count == 0 or not within.std_levels >= limits.VISIBLE_LEVELS or not chroma >= limits.VISIBLE_CHROMA:
         return None
     ratio, share = within.participation_ratio, within.achromatic_share
-    if not ratio <= limits.ONE_TINT_ONLY or share > limits.GRAY_SHARE:
+    if not ratio <= limits.ONE_TINT_ONLY or share > limits.TINT_SHARE:
         return None
     return {"participation_ratio": ratio, "achromatic_share": share}
 
@@ -285,6 +300,8 @@ class Tones:
         The .5- and 99.5-percentile.
     black, white : float
         Shares of 0 and of 255.
+    black_beside : float
+        Share of 0 in pixels that are not black in all channels.
     near_ends : float
         Share within 1 % of an end.
     """
@@ -293,6 +310,7 @@ class Tones:
     highest: float
     black: float
     white: float
+    black_beside: float
     near_ends: float
 
 
@@ -300,12 +318,15 @@ def tones(evidence: Evidence) -> Tones:
     assert evidence.images is not None
     images = some(evidence.images)
     counted = np.isfinite(images) & ~constant_planes(evidence)[:, np.newaxis, np.newaxis]
-    levels = quantize(images, value_range=evidence.value_range)[counted]
+    pictures = quantize(images, value_range=evidence.value_range)
+    levels = pictures[counted]
     if not levels.size:
-        return Tones(float("nan"), float("nan"), 0.0, 0.0, 0.0)
+        return Tones(float("nan"), float("nan"), 0.0, 0.0, 0.0, 0.0)
     count = np.bincount(levels, minlength=256)
     near = float(count[:3].sum() + count[253:].sum()) / levels.size
-    shares = float(count[0] / levels.size), float(count[255] / levels.size)
+    beside = counted & (pictures > 0).any(axis=1, keepdims=True)
+    black_beside = float((pictures[beside] == 0).mean()) if beside.any() else 0.0
+    shares = float(count[0] / levels.size), float(count[255] / levels.size), black_beside
     return Tones(_percentile(count, 0.5), _percentile(count, 99.5), *shares, near)
 
 

@@ -19,16 +19,28 @@ SIGN_PICTURES = 16
 # Relative difference: on screen C*ab is .5 at 1 %, 1.3 at 3 %, 4.5 at 10 %, 12.9 at 30 %.
 FILTERS_EQUAL = 0.03
 FILTERS_ALIKE = 0.30
-# Cosine. Trained heads of natural colour reach .97, so this sign counts only for a gray picture.
+# Cosine. Trained heads of natural colour reach .977, which is a difference of .21: filters that are alike and not equal
+# are a sign only where the colours before the activation are gray; of a head alone, below this difference.
 FILTERS_COLLINEAR = 0.98
+FILTERS_CLOSE = 0.15
 # Std of a filter's output, over that of the loudest: filters of zeros, or on channels that are always zero, 0 exactly;
 # weights that cancel on features equal but for a factor, up to 6e-6 by the rounding of float32; the quietest living
 # ones .05 (collapsed features), multiples .25, sound heads .8 and more.
 DEAD_SHARE = 1e-4
 
+# -- backgrounds ------------------------------------------------------------------------------------------------
+# Levels this far from 0 and 255 are at an end. A picture that is black or white in part is judged by the rest, if that
+# is SUBJECT_SHARE of it at least and ONE_BACKGROUND of the background has one colour: objects on black or white, bars
+# at the border .3-.9 and 1; saturated heads .02-.25, or both colours alike.
+NEAR_LEVELS = 2
+SUBJECT_SHARE = 0.3
+ONE_BACKGROUND = 0.9
+
 # -- features ---------------------------------------------------------------------------------------------------
 # Participation ratio of the patch covariance: sound heads 2.9 and more, collapsed ones 1.0-1.6.
 COLLAPSED_PARTICIPATION = 2.0
+# Of fewer patches than this it says nothing: one picture of 4x4 from 1x1 has one.
+FEW_PLACES = 8
 # Patches sampled for it.
 PATCHES = 2048
 # That of the channels of one pixel: sound networks 1.5 and more, one pattern times numbers 1.0.
@@ -37,6 +49,8 @@ COLLAPSED_CHANNELS = 1.2
 # the lower one: through JPEG it is 1.05, photographs of one material have 1.04, others 1.16 and more.
 ONE_TINT = 1.1
 ONE_TINT_ONLY = 1.06
+# Achromatic share from which on one direction is that of gray: a white background brings natural pictures to .97.
+TINT_SHARE = 0.96
 
 # -- spectral norm ----------------------------------------------------------------------------------------------
 # u.Wv / sigma in evaluation mode: random vectors up to .13 (heads of 3, layers of up to 4096 filters), after one
@@ -75,11 +89,15 @@ ROW_CYCLE = 0.35
 # [0,1] shown as [-1,1] has nothing under mid-gray (its .5-percentile; 123 and more through JPEG); photographs have 0-34
 # there.
 WASHED_PERCENTILE = 120
+# Floats say more: [0, 1] begins within this share of the range from its middle, pale pictures anywhere above.
+STARTS_AT = 0.01
 # tanh clipped to [0,1]: .29 and more at 0, next to nothing at 255; sound pictures at most .11 at 0.
 CUT_AT_ZERO = 0.20
 CUT_AT_FULL = 0.05
-# [0,1] taken for 8-bit levels is 0 and 1 alone.
-DARK_LEVELS = 1
+# Share of 0 in pixels that are not black: a black background leaves next to none.
+CUT_BESIDE = 0.05
+# [0,1] taken for 8-bit levels is 0 and 1 alone (its 99.5-percentile; 2 through JPEG).
+DARK_LEVELS = 2
 # Neighbours' differences, against those on a ring on which 0 follows 255: wrapped pictures 1.25-2.7, photographs and
 # generators at most 1.06.
 WRAPPED_GAIN = 1.15
@@ -89,6 +107,13 @@ RING_BIMODAL = 1.45
 RING_SMOOTH = 0.8
 # Values outside the stated range by more than 1 % of its width.
 OUTSIDE_SHARE = 0.001
+# They contradict it if they reach this many widths beyond, or if another usual range holds all of them and they reach
+# half a width beyond, or are this many. Bicubic and Lanczos resizing reach .13 beyond with 2 % of the values; heads
+# without bounds 1 with 13 %, and no usual range holds those. Bytes reach 20 at least.
+FAR_OUTSIDE = 4.0
+NEAR_OUTSIDE = 0.5
+MANY_OUTSIDE = 0.05
+BYTES_REACH = 20.0
 
 # -- remedies ---------------------------------------------------------------------------------------------------
 # Standard deviation of the image, as a share of half its range, that a rescaled head aims at (photographs .46-.57
@@ -113,8 +138,9 @@ ALL_ALIKE_SHARE = 0.98
 # -- confidence -------------------------------------------------------------------------------------------------
 # How often a finding of each strength was right on the first half of the labelled cases (`make confusion` prints the
 # figures of the other half beside these). A sign is shared among the sets of remedies that would do as well.
-# "pictures": of a sound answer from pictures alone, where a buffer read wrongly may look like noise.
-CONFIDENCE = {"fact": 0.99, "sign": 0.97, "possible": 0.5, "pictures": 0.9}
+# "pictures": of a sound answer from pictures alone, where a buffer read wrongly may look like noise; "subject": of one
+# beside possibilities that put a coloured picture outside the healthy band.
+CONFIDENCE = {"fact": 0.99, "sign": 0.97, "possible": 0.5, "pictures": 0.9, "subject": 0.18}
 # Possibilities by name: several explain the same picture, and how often each was the one is counted, too.
 POSSIBLE_CONFIDENCE = {
     "dead_filter": 0.83,  # photographs that one colour was taken from count beside it
@@ -122,10 +148,10 @@ POSSIBLE_CONFIDENCE = {
     "identical_filters": 0.34,
     "gray_data": 0.17,
     "saturation": 0.31,
-    "monochrome_tint": 0.45,  # photographs that were toned count beside it
-    "feature_collapse": 0.14,
-    "range_clip": 0.94,
-    "range_wash": 0.95,
+    "monochrome_tint": 0.48,  # photographs that were toned count beside it
+    "feature_collapse": 0.10,
+    "range_clip": 0.93,
+    "range_wash": 0.78,  # pale photographs count beside it
     "range_dark": 0.95,
-    "range_wrap": 0.95,
+    "range_wrap": 0.86,  # pictures of two flat colours count beside it
 }

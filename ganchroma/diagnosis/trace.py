@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma.color import NATURAL, quantize
-from ganchroma.diagnosis.evidence import Evidence
-from ganchroma.diagnosis.thresholds import PATCHES
+from ganchroma.diagnosis.display import some
+from ganchroma.diagnosis.evidence import Evidence, Range
+from ganchroma.diagnosis.thresholds import NEAR_END_SHARE, NEAR_LEVELS, ONE_BACKGROUND, PATCHES, SUBJECT_SHARE
 from ganchroma.layer import OutputLayer
 from ganchroma.stages import Display, Stage, Trace
 from ganchroma.stats import ChromaStats
@@ -22,8 +23,27 @@ def measure_display(evidence: Evidence) -> Display | None:
     picture, value_range = evidence.picture
     stats = ChromaStats(value_range=value_range)
     stats.update(picture)
-    some = quantize(picture[:PICTURES], value_range=value_range)
-    return Display(stats.summary(), np.ascontiguousarray(np.moveaxis(some, 1, -1)))
+    first = quantize(picture[:PICTURES], value_range=value_range)
+    summary = stats.summary()
+    pictures = np.ascontiguousarray(np.moveaxis(first, 1, -1))
+    return Display(summary, pictures, _near_ends(summary.near_end_share, picture, value_range))
+
+
+def _near_ends(share: float, images: NDArray[Any], value_range: Range) -> float:
+    """The share of values near an end of the range; without a background, if there is one.
+
+    That is: pixels that are black, or white, in all three channels, nearly all of them the same, beside enough others.
+    A saturated head has both ends, or nothing else.
+    """
+    if not share > NEAR_END_SHARE:
+        return share
+    levels = quantize(some(images), value_range=value_range)
+    low, high = levels <= NEAR_LEVELS, levels >= 255 - NEAR_LEVELS
+    black, white = low.all(axis=1), high.all(axis=1)
+    subject = ~(black | white)
+    if subject.mean() < SUBJECT_SHARE or max(black.mean(), white.mean()) < ONE_BACKGROUND * (1 - subject.mean()):
+        return share
+    return float((low | high).transpose(0, 2, 3, 1)[subject].mean())
 
 
 def trace(evidence: Evidence) -> Trace:
@@ -35,7 +55,8 @@ def trace(evidence: Evidence) -> Trace:
         stages.append(Stage("linear", layer.moments(features, linear=True)))
         stats = ChromaStats(value_range=evidence.network_range)
         stats.update(network)
-        stages.append(Stage("activation", stats.summary().within, {"near_end_share": stats.summary().near_end_share}))
+        share = _near_ends(stats.summary().near_end_share, network, evidence.network_range)
+        stages.append(Stage("activation", stats.summary().within, {"near_end_share": share}))
     display = measure_display(evidence)
     if display is not None:
         stages.append(Stage("display", display.summary.within))
@@ -51,23 +72,43 @@ def measure_features(features: NDArray[Any], layer: OutputLayer) -> dict[str, An
     Energy is the mean square; the mean share is the part of it that the channels' means carry. The participation
     ratio (sum l)^2 / sum l^2 is that of the covariance of the patches one output pixel sees, sampled at a regular
     grid of positions and corrected for the number of samples; None if they do not vary. That of the channels is of
-    single pixels. Values that are not finite are left out and their share is stated.
+    single pixels. Both are of the features at the head's scales, or also at its weights, whichever is larger: a loud
+    channel that it hardly reads is no collapse. `places` is the number of patches. Values that are not finite are
+    left out and their share is stated.
     """
+    heard = _as_heard(features, layer)
     finite = np.isfinite(features)
     values = features if finite.all() else np.where(finite, features, 0)
     count = np.maximum(finite.sum(axis=(0, 2, 3)), 1)
     energy = np.square(values, dtype=np.float64).sum(axis=(0, 2, 3)) / count
     means = values.sum(axis=(0, 2, 3), dtype=np.float64) / count
-    samples = _patches(features, layer)
-    pixels = _pixels(features)
+    samples, pixels = ([take(one) for one in heard] for take in (lambda one: _patches(one, layer), _pixels))
     return {
         "channels": features.shape[1],
         "energy": float(np.mean(energy)),
         "mean_share": float(np.mean(means**2) / np.mean(energy)) if energy.any() else None,
-        "participation_ratio": _participation(samples[np.isfinite(samples).all(axis=1)]),
-        "channel_participation_ratio": _participation(pixels[np.isfinite(pixels).all(axis=1)]),
+        "participation_ratio": _largest_participation(samples),
+        "channel_participation_ratio": _largest_participation(pixels),
+        "places": len(samples[0]),
         "nonfinite_share": float(1 - finite.mean()),
     }
+
+
+def _as_heard(features: NDArray[Any], layer: OutputLayer) -> list[NDArray[Any]]:
+    """Features at the scale of each channel, and also at the root mean square of the weights that read it."""
+    scale = np.ones(1) if layer.channel_scale is None else np.asarray(layer.channel_scale, np.float64)
+    weights = np.sqrt(np.square(layer.filters, dtype=np.float64).mean(axis=(0, 2, 3)))
+    heard = [] if layer.channel_scale is not None else [features]
+    for loudness in ([] if heard else [np.atleast_2d(scale)]) + [np.atleast_2d(weights * scale)]:
+        if np.isfinite(loudness).all() and loudness.any():
+            factors = (loudness / loudness.max()).astype(features.dtype)
+            heard.append(features * factors[:, :, np.newaxis, np.newaxis])
+    return heard or [features]
+
+
+def _largest_participation(samples: list[NDArray[np.float64]]) -> float | None:
+    found = [_participation(rows[np.isfinite(rows).all(axis=1)]) for rows in samples]
+    return max((ratio for ratio in found if ratio is not None), default=None)
 
 
 def _pixels(features: NDArray[Any]) -> NDArray[np.float64]:

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ganchroma._arrays import check_number, check_word
+from ganchroma._arrays import check_number, check_word, shown
 from ganchroma.diagnosis.evidence import Evidence
 from ganchroma.layer import OutputLayer
 
@@ -21,6 +22,11 @@ def changed(
     spectral_norm: str | None = None,
 ) -> tuple[Evidence, str]:
     """The same evidence otherwise, and the change in words. See `Diagnosis.what_if`."""
+    if evidence.layer is not None and evidence.apart is not None:
+        raise ValueError(
+            "what_if can't follow a change to these pictures, which do not follow from layer and features: leave "
+            "images= out"
+        )
     if evidence.layer is None or evidence.features is None:
         raise ValueError("what_if needs the layer and its features: pass layer= and features= to diagnose")
     words = []
@@ -35,10 +41,11 @@ def changed(
     layer = evidence.layer
     assert layer is not None
     if weight is not None:
-        layer = layer.replace(weight=weight)
+        layer = layer.replace(weight=_numbers(weight, "weight", layer, layer.weight.shape))
         words.append("other filters")
     if bias is not None:
-        layer = layer.replace(bias=None if isinstance(bias, str) and bias == "none" else _bias(bias, layer))
+        none = isinstance(bias, str) and bias == "none"
+        layer = layer.replace(bias=None if none else _numbers(bias, "bias", layer, (3,)))
         words.append("no bias" if layer.bias is None else "another bias")
     if gain is not None:
         layer = layer.replace(output_scale=layer.output_scale * check_number(gain, "gain"))
@@ -53,13 +60,28 @@ def changed(
     return evidence.with_head(layer=layer), ", ".join(words)
 
 
-def _bias(bias: Any, layer: OutputLayer) -> Any:
-    return np.broadcast_to(np.asarray(bias, layer.weight.dtype), (3,)) if np.ndim(bias) == 0 else bias
+def _numbers(value: Any, name: str, layer: OutputLayer, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Numbers of any type as the layer's own; one number alone is three."""
+    try:
+        array = np.asarray(value)
+        real = array.dtype.kind in "fiu"
+    except (TypeError, ValueError):
+        real = False
+    if not real:
+        alternatives = ", one number, or 'none'" if name == "bias" else ""
+        raise TypeError(f"{name} is {shown(value)}; accepted: numbers of shape {shape}{alternatives}")
+    if name == "bias" and array.ndim == 0:
+        array = np.repeat(array, 3)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; the layer's is {shape}: what_if changes nothing but values")
+    return array.astype(layer.weight.dtype)
 
 
 def _run(evidence: Evidence, fault: str, value: str) -> Evidence:
     if fault == "spectral_norm" and evidence.module.rerun is not None and evidence.module.spectral_norm is None:
         raise ValueError("spectral_norm is 'warm', but no spectral norm in evaluation mode is known")
+    if fault in evidence.put_right or (fault == "batchnorm" and evidence.module.batchnorm == "train"):
+        raise ValueError(f"{fault} is {value!r}, and so it is already")
     again = evidence.run_again(fault)
     if again is None:
         raise ValueError(

@@ -54,6 +54,8 @@ def unsettled(findings: Sequence[Finding], gray: bool) -> str:
     """The answer where nothing is certain."""
     names = [finding.name for finding in findings]
     if names == ["healthy"]:
+        if "NaN" in findings[0].reason:
+            return "There is nothing to see: every pixel is NaN or infinite."
         return "No known fault shows in what was given."
     if "healthy" in names:
         doubts = ", ".join(name for name in names if name != "healthy")

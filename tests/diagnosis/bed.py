@@ -64,6 +64,8 @@ class Case:
     borderline : bool
     gray : bool or None
         Whether the picture has no colour to see; None where that is borderline.
+    seen : bool
+        Whether this evidence can show the fault at all.
     given : dict
         Keyword arguments of `diagnose`.
     """
@@ -76,6 +78,7 @@ class Case:
     given: dict[str, Any]
     borderline: bool = False
     gray: bool | None = None
+    seen: bool = True
 
     @property
     def kinds(self) -> set[str]:
@@ -301,17 +304,18 @@ def single(architecture: Architecture, seed: int) -> Iterator[Case]:
         border = borderline(fault, severity, made)
         gray = looks_gray(fault, severity, made)
         for evidence in ("full", "head", "images"):
-            if visible(fault, evidence, made):
-                truth = frozenset() if border is None else faults
+            seen = visible(fault, evidence, made)
+            if seen or evidence == "images":
                 yield Case(
                     architecture.half,
                     architecture.name,
-                    truth,
+                    frozenset() if border is None else faults,
                     evidence,
                     seed,
                     made.given(evidence),
                     bool(border),
                     gray,
+                    seen,
                 )
 
 
@@ -409,7 +413,7 @@ def visible(fault: str, evidence: str, made: Broken) -> bool:
 
 
 def photographs(half: str, seeds: int) -> Iterator[Case]:
-    """Pictures that no network made: whole, reshaped, without colour, all but black."""
+    """Pictures that no network made: whole, reshaped, without colour, all but black, and such as resemble a fault."""
     names = {"known": ("astronaut", "coffee"), "unseen": ("chelsea", "rocket")}[half]
     for name in names:
         whole = photograph(name)
@@ -432,12 +436,31 @@ def photographs(half: str, seeds: int) -> Iterator[Case]:
                 {"images": filtered.astype(np.uint8)},
                 gray=False,
             )
+            for look, values in lookalikes(images, seed).items():
+                made = np.rint(values).astype(np.uint8)
+                yield Case(half, f"{name}, {look}", frozenset(), "images", seed, {"images": made}, gray=None)
             for fault in ("", "one_channel", "luminance", "reshaped", "washed", "dark"):
                 mistakes = (fault,) if fault else ()
                 made = shown(images / 255, mistakes, 2 * seed)
                 gray = bool(mistakes) and fault in (*GRAY, "dark")
                 faults = frozenset(mistakes)
                 yield Case(half, name, faults, "images", seed, {"images": made}, False, gray)
+
+
+def lookalikes(images: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """Sound pictures that resemble a fault: pale, dark, on black, on white, between bars, of two flat colours."""
+    size = images.shape[-1]
+    y, x = np.mgrid[:size, :size] / size - 0.5
+    inside = (x**2 + y**2) ** 0.5 < (0.45, 0.3, 0.4)[seed % 3]
+    two = np.random.default_rng(seed).integers(20, 236, (2, 3)).astype(np.float64)
+    return {
+        "pale": 255 * 0.55 + 0.45 * images,
+        "dark": 0.25 * images,
+        "on black": np.where(inside, images, 0.0),
+        "on white": np.where(inside, images, 255.0),
+        "between bars": np.where(np.abs(y) < 0.3, images, 0.0),
+        "two colours": np.where(inside, two[0][:, None, None], two[1][:, None, None])[None],
+    }
 
 
 def sets(half: str, seeds: int = 6) -> Iterator[Case]:

@@ -88,6 +88,7 @@ class Score:
 
     singles: list[Result]
     together: list[Result]
+    hidden: list[Result]  # of pictures alone that do not show their fault
 
     def clear(self, evidence: str) -> list[Result]:
         return [r for r in self.singles if r.case.evidence == evidence and not r.case.borderline]
@@ -101,6 +102,10 @@ class Score:
 
     def reported_from_images(self) -> Share:
         return Share.of(self.clear("images"), lambda r: r.reported)
+
+    def reported_of_all(self) -> Share:
+        hidden = [r for r in self.hidden if not r.case.borderline]
+        return Share.of(self.clear("images") + hidden, lambda r: r.reported)
 
     def misjudged(self) -> list[Result]:
         return [r for r in self.clear("full") + self.clear("head") if r.misjudged]
@@ -126,9 +131,10 @@ class Score:
 
 def score(half: str, *, seeds: int = 3, shown: bool = True) -> Score:
     """Every case of one half, answered."""
-    singles = [ask(case) for case in tqdm(cases(half, seeds), desc=f"{half}: single faults", disable=not shown)]
+    every = [ask(case) for case in tqdm(cases(half, seeds), desc=f"{half}: single faults", disable=not shown)]
+    singles, hidden = [r for r in every if r.case.seen], [r for r in every if not r.case.seen]
     together = [ask(case) for case in tqdm(sets(half, 2 * seeds), desc=f"{half}: sets of faults", disable=not shown)]
-    return Score(singles, together)
+    return Score(singles, together, hidden)
 
 
 def matrix(results: Iterable[Result], answered: Callable[[Result], str]) -> list[str]:
@@ -166,6 +172,7 @@ def page(result: Score, half: str) -> str:
             *(f"| exact set of {n} faults of {len(TOGETHER)} | {share} |" for n, share in exact.items()),
             f"| sound called broken or the reverse, layer and features known | {len(result.misjudged())} |",
             f"| true cause among those named, pictures alone | {result.reported_from_images()} |",
+            f"| the same, with {len(result.hidden)} pictures that do not show the fault | {result.reported_of_all()} |",
             f'| "looks gray" of gray pictures | {result.gray(True)} |',
             f'| not "looks gray" of coloured ones | {result.gray(False)} |',
             f"| borderline cases: first cause that of the weaker fault | {Share.of(border, lambda r: r.right)} |",
@@ -179,7 +186,9 @@ def page(result: Score, half: str) -> str:
             *matrix(result.clear("images"), lambda r: r.first),
             "",
             "Equal filters, one channel drawn and gray data look the same there; all three are named, with the input",
-            "that would tell them apart.",
+            "that would tell them apart. Left out are pictures that do not show their fault to anybody: of a network",
+            "that stays loud in evaluation mode, of noise that was reshaped, of one pattern or multiples of one filter",
+            "where borders and phases mix the tints, of dead filters through JPEG. They are answered as sound.",
             "",
             "## Confidence",
             "",
