@@ -38,9 +38,9 @@ format: $(VENV)/extra-dev ## put everything into the house style
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_TIDY)
 
-bench: $(VENV)/extra-bench ## verify, then time: ours, PyTorch, share of what the machine can do
+bench: $(VENV)/extra-bench ## verify, then time: ours, every peer, share of what the machine can do; BENCH="--only 3x3", BENCH=--write
 	$(SUBMAKE) core
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
 
 notebooks: $(VENV)/extra-test ## run the notebooks
 	$(SUBMAKE) core
@@ -124,7 +124,7 @@ $(C_BUILD)/test_%: tests/c/test_%.c $(C_BUILD)/libganchroma.a
 # -- sanitizers: a build of their own in build/, the installed one stays as it is -----------------------------------
 
 SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
-    --ignore=tests/test_notebooks.py -p no:cacheprovider -m "not slow" -k "not torch" tests
+    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py -p no:cacheprovider -m "not slow" -k "not torch" tests
 # -g1: line numbers are enough, and whole debug information doubles the time to compile.
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
 UBSAN := -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
