@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch])
 
-.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity check-prediction operator-norm confusion wheel clean core c-checks
+.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan notebooks parity check-prediction operator-norm confusion wheel clean core c-checks
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,14 @@ format: $(VENV)/extra-dev ## put everything into the house style
 bench: $(VENV)/extra-bench ## verify, then time: ours, every peer, share of what the machine can do; BENCH="--only 3x3", BENCH=--write
 	$(SUBMAKE) core
 	$(BIN)/python -m benchmarks $(BENCH)
+
+perf-check: $(VENV)/extra-test ## fails where representative calls take 3 % more instructions than on record; needs valgrind
+	$(SUBMAKE) core
+	$(BIN)/python -m benchmarks.instructions
+
+perf-record: $(VENV)/extra-test ## puts the instructions of this version on record
+	$(SUBMAKE) core
+	$(BIN)/python -m benchmarks.instructions --write
 
 notebooks: $(VENV)/extra-test ## run the notebooks
 	$(SUBMAKE) core

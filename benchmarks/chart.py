@@ -42,5 +42,7 @@ def draw(rows: Sequence[Row], title: str, target: Path) -> None:
     )
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=6, frameon=False, fontsize=8, title=title, title_fontsize=9)
+    axes.legend(
+        loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=6, frameon=False, fontsize=8, title=title, title_fontsize=9
+    )
     figure.savefig(target, bbox_inches="tight")

@@ -20,17 +20,21 @@ CHAINS = 12  # as in roofs.c
 WORD = 4
 
 
+def c_compiler() -> list[str]:
+    """The one that extensions are built with."""
+    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+
+
 class Roofs:
     """The limits of one instruction set; the C code is compiled when this is made."""
 
     def __init__(self, isa: str) -> None:
         here = Path(__file__).resolve().parent
-        compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
         with tempfile.TemporaryDirectory() as folder:
             library = Path(folder, "roofs.so")
             header = f'-DSIMD_HEADER="kernels/simd/{isa}.h"'
             options = ["-std=c11", "-O2", "-shared", "-fPIC", f"-I{here.parent / 'csrc'}", header, *FLAGS.get(isa, [])]
-            subprocess.run([*compiler, *options, str(here / "roofs.c"), "-o", str(library), "-lm"], check=True)
+            subprocess.run([*c_compiler(), *options, str(here / "roofs.c"), "-o", str(library), "-lm"], check=True)
             self._library = ctypes.CDLL(str(library))
         for name, arguments in {
             "roof_fma": [ctypes.c_ssize_t],

@@ -12,7 +12,7 @@ from support import ROOT, need_tool
 sys.path.append(str(ROOT))  # the last: `ganchroma` is to come from where the other tests have it
 
 from benchmarks import __main__ as program
-from benchmarks import measurement, owed, page, tables, turns
+from benchmarks import instructions, measurement, owed, page, tables, turns
 from benchmarks.case import Case, Work
 from benchmarks.heads import HEADS, Head
 
@@ -151,3 +151,35 @@ def test_page(tmp_path):
     assert f"| {HEADS[0].name} | 1 | 500 ms | 4.0x | 8.0x | 80% FMA | 10% | 0/9 | 82% NOT MET: 80%;" in text
     assert "## Colour" in text
     assert (tmp_path / "performance.png").read_bytes()[1:4] == b"PNG"
+
+
+# -- instructions -------------------------------------------------------------------------------------------------
+
+TOOLS = {"compiler": "GCC: (made up) 1.0", "python": "3.11", "numpy": "2.0"}
+ON_RECORD = {"made_with": TOOLS, "instructions": {"a": 1000, "b": 1000}}
+
+
+@pytest.mark.parametrize(("found", "well"), [((1000, 1030), True), ((1000, 1031), False), ((1, 1000), True)])
+def test_more_instructions_fail(found, well):
+    text, judged = instructions.compare(ON_RECORD, dict(zip("ab", found, strict=True)), TOOLS)
+    assert judged is well
+    assert ("more than 3% more instructions: b" in text) is not well
+
+
+def test_another_compiler_is_told_and_does_not_fail():
+    text, well = instructions.compare(ON_RECORD, {"a": 9000, "b": 1000}, {**TOOLS, "compiler": "clang version 99"})
+    assert well
+    assert "not judged: compiler is clang version 99, on record GCC: (made up) 1.0" in text
+    assert "+800.0%" in text
+
+
+def test_the_record_is_of_the_calls_that_are_counted():
+    record = json.loads(instructions.RECORD.read_text())
+    assert list(record["instructions"]) == list(instructions.COUNTED)
+    assert set(record["made_with"]) == set(instructions.made_with())
+    assert instructions.made_with()["compiler"]
+
+
+@pytest.mark.parametrize("name", instructions.COUNTED)
+def test_what_is_counted_runs(name):
+    instructions.COUNTED[name].prepare()()
