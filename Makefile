@@ -132,7 +132,7 @@ $(C_BUILD)/test_%: tests/c/test_%.c $(C_BUILD)/libganchroma.a
 # -- sanitizers: a build of their own in build/, the installed one stays as it is -----------------------------------
 
 SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
-    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py -p no:cacheprovider -m "not slow" -k "not torch" tests
+    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py -p no:cacheprovider -m "not slow" -k "not torch" tests
 # -g1: line numbers are enough, and whole debug information doubles the time to compile.
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
 UBSAN := -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
