@@ -1,5 +1,6 @@
 """What a call costs that has next to nothing to do, and what stands between the user and the first answer."""
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -87,12 +88,13 @@ def prepare_diagnosis(setting: Setting) -> Work:
 
 
 def prepare_import(setting: Setting) -> Work:
+    import_seconds()  # leaves the bytecode behind, as an installation does
     return Work(ours=import_seconds, times_itself=True)
 
 
 def import_seconds() -> float:
     """Wall time, as in the next: it is the user who waits."""
-    return float(subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=True).stdout)
+    return float(fresh_python(IMPORT))
 
 
 def prepare_info(setting: Setting) -> Work:
@@ -100,7 +102,12 @@ def prepare_info(setting: Setting) -> Work:
 
 
 def info_seconds() -> float:
-    command = [sys.executable, "-c", "from ganchroma_program import main; main()", "info"]
     start = perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    fresh_python("from ganchroma_program import main; main()", "info")
     return perf_counter() - start
+
+
+def fresh_python(code: str, *arguments: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout

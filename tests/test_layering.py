@@ -50,6 +50,7 @@ ONLY_IN = {"torch": "ganchroma/torch/", "dask": "ganchroma/distributed.py", "dis
 
 # What a plain `import ganchroma` must not load: slow, or not always there.
 NOT_AT_IMPORT = ["torch", "dask", "matplotlib", "PIL", "tqdm", "skimage", "safetensors", "scipy", "multiprocessing"]
+NOT_AT_IMPORT += ["numpy.random"]  # half of what the import takes, where NumPy itself loads it on first use
 
 C_FILES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".c", ".h"))
 PYTHON_FILES = sorted((ROOT / "ganchroma").rglob("*.py"))
@@ -211,7 +212,7 @@ def test_optional_packages_stay_where_they_belong():
 
 
 def test_import_is_light():
-    listing = run_python("import sys, ganchroma; print(*sorted({name.split('.')[0] for name in sys.modules}))")
+    listing = run_python("import sys, ganchroma; print(*sys.modules)")
     assert listing.returncode == 0, listing.stderr
     loaded = set(listing.stdout.split())
     assert "numpy" in loaded
