@@ -8,7 +8,7 @@ PYTEST := PYTHONFAULTHANDLER=1 $(BIN)/pytest
 SUBMAKE := @+$(MAKE) --no-print-directory
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
-C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch])
+C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] benchmarks/*.c)
 
 .PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan notebooks parity check-prediction operator-norm confusion wheel clean core c-checks
 

@@ -1,5 +1,6 @@
 """The programs that ganchroma is compared with: those that are installed and wanted."""
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -38,7 +39,8 @@ class Peers:
 
     @property
     def versions(self) -> dict[str, str]:
-        return {name: module.__version__ for name, module in self._modules.items()}
+        """Their numbers, without what some add for the build."""
+        return {name: re.split("[-+]", module.__version__)[0] for name, module in self._modules.items()}
 
     def limited(self, threads: int) -> AbstractContextManager[Any]:
         """For a ``with`` block, NumPy's linear algebra too; engines are told when their networks are made."""

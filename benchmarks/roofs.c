@@ -9,7 +9,7 @@
 #include SIMD_HEADER
 
 enum {
-    CHAINS = 12, /* latency times throughput of FMA is 8 to 10 on today's cores; 16 registers hold 12 and a factor */
+    CHAINS = 12, /* latency times throughput of FMA is 8 to 10 today; 16 registers hold 12 and a factor */
     REGISTERS = 8,
     BLOCK = REGISTERS * F32_LANES, /* words */
 };

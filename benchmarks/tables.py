@@ -8,19 +8,31 @@ from benchmarks.owed import Verdict, of, verdicts
 Table = list[list[str]]  # the first line holds the heads
 
 NOTES = """\
-Times are medians of quiet samples: processor time on one thread, wall time on more. A peer's column says how many
-times as long it takes. "Of roof" is the share of what the machine can do at most: multiply-adds on registers (FMA), or
-passing once over the very array that is read or written; in brackets the share that the shape allows, where its rows
-do not fill whole vectors. Spread is the distance between the quartiles, as a share of the median. A sample is discarded
-if the burst of multiply-adds before or after it was slower than 92 % of the fastest; ~ marks rows with fewer than five
-quiet samples of someone, where all count. "Must" is what is owed, with what was found where that is not met."""
+Times are medians of quiet samples: processor time on one thread, wall time on more. A peer's column says how many times
+as long it takes. "Of roof" is the share of what the machine can do at most: multiply-adds on registers (FMA), or
+passing once over the very array that is read or written; in brackets the share that the shape allows, where its rows do
+not fill whole vectors. Spread is the distance between the quartiles, as a share of the median. A sample is discarded if
+the burst of multiply-adds before or after it was slower than 92 % of the fastest; ~ marks rows with fewer than five
+quiet samples of someone, where all count. Errors are the largest distances from the float64 answer, ours and in
+brackets the worst of the peers', in parts of the largest value (of CIELAB and of M3, as they are). "Must" is what is
+owed, with what was found where that is not met."""
 
 
 def table(rows: Sequence[Row], everything: Sequence[Row]) -> Table:
     """The rows of a family."""
     peers = list(dict.fromkeys(name for row in rows for name in row.peers))
     roof, error = any(row.share for row in rows), any(row.errors for row in rows)
-    heads = ["", "threads", "ours", *peers, *["of roof"] * roof, *["error"] * error, "spread", "discarded", "must"]
+    heads = [
+        "",
+        "threads",
+        "ours",
+        *peers,
+        *["of roof"] * roof,
+        *["error (peers)"] * error,
+        "spread",
+        "discarded",
+        "must",
+    ]
     lines = [heads]
     for row in rows:
         lines.append(
@@ -30,7 +42,7 @@ def table(rows: Sequence[Row], everything: Sequence[Row]) -> Table:
                 duration(row.seconds),
                 *(times(row.ratios[peer]) if peer in row.peers else "" for peer in peers),
                 *[share(row)] * roof,
-                *[f"{row.errors[OURS]:.0e}" if row.errors else ""] * error,
+                *[errors(row)] * error,
                 f"{row.spread:.0%}",
                 f"{'~' * row.noisy}{row.discarded}/{row.samples}",
                 owed(row, everything),
@@ -44,6 +56,13 @@ def share(row: Row) -> str:
         return ""
     cap = f" ({row.cap:.0%})" if row.cap < 1 else ""
     return f"{row.share:.0%}{cap} {row.limit}"
+
+
+def errors(row: Row) -> str:
+    if not row.errors:
+        return ""
+    theirs = [error for name, error in row.errors.items() if name != OURS]
+    return f"{row.errors[OURS]:.0e}" + (f" ({max(theirs):.0e})" if theirs else "")
 
 
 def owed(row: Row, rows: Sequence[Row]) -> str:

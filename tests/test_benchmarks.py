@@ -153,6 +153,12 @@ def test_page(tmp_path):
     assert (tmp_path / "performance.png").read_bytes()[1:4] == b"PNG"
 
 
+def test_the_document_has_every_case():
+    lines = [line.split("|") for line in (page.FOLDER / "performance.md").read_text().splitlines() if "|" in line]
+    named = {cells[1].strip() for cells in lines} - {"", "---"}
+    assert named == {case.name for case in program.every_case()}
+
+
 # -- instructions -------------------------------------------------------------------------------------------------
 
 TOOLS = {"compiler": "GCC: (made up) 1.0", "python": "3.11", "numpy": "2.0"}
