@@ -8,7 +8,8 @@ from benchmarks.measurement import OURS, Row
 from benchmarks.owed import of
 from ganchroma._figures import new_figure
 
-COLORS = ("#d1495b", "#30638e", "#6a9fc4", "#8d96a3", "#bcc1c9", "#e0e2e6", "#e6c79c", "#9bbf85")  # ours, then the peers
+# Ours, then the peers.
+COLORS = ("#d1495b", "#30638e", "#6a9fc4", "#8d96a3", "#bcc1c9", "#e0e2e6", "#e6c79c", "#9bbf85")
 BAR, GAP = 0.8, 1.0  # a bar's height, and the space between cases, both in rows
 
 
