@@ -64,7 +64,7 @@ class Work:
     peers: Mapping[str, Call] = field(default_factory=dict)
     strangers: frozenset[str] = frozenset()  # peers that by design give something else
     limit: Limit | None = None
-    times_itself: bool = False  # `ours` returns its seconds, of processor or wall time
+    times_itself: bool = False  # `ours` returns its seconds, of processor time
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ ONLY_IN = {"torch": "ganchroma/torch/", "dask": "ganchroma/distributed.py", "dis
 
 # What a plain `import ganchroma` must not load: slow, or not always there.
 NOT_AT_IMPORT = ["torch", "dask", "matplotlib", "PIL", "tqdm", "skimage", "safetensors", "scipy", "multiprocessing"]
-NOT_AT_IMPORT += ["numpy.random"]  # half of what the import takes, where NumPy itself loads it on first use
+# Half of what the import takes, where they are loaded on first use.
+NOT_AT_IMPORT += ["numpy.random", "zipfile", "secrets"]
 
 C_FILES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".c", ".h"))
 PYTHON_FILES = sorted((ROOT / "ganchroma").rglob("*.py"))
