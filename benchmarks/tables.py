@@ -76,9 +76,9 @@ def _sentence(verdict: Verdict) -> str:
     if figure is not None:
         must, found = figure(verdict.must), figure(verdict.found)
     elif verdict.what.startswith("times "):
-        must, found = f"{times(verdict.must)} {verdict.what.removeprefix('times ')}", times(verdict.found)
+        must, found = f"{times(verdict.must)} {verdict.what.removeprefix('times ')}", f"{verdict.found:.2f}x"
     else:
-        must, found = f"{verdict.must:.0%}", f"{verdict.found:.0%}"
+        must, found = f"{verdict.must:.0%}", f"{verdict.found:.1%}"
     return f"{must} met" if verdict.met else f"{must} NOT MET: {found}"
 
 

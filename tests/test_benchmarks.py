@@ -148,7 +148,7 @@ def test_page(tmp_path):
     rows = [row(), row(cap=0.8, case=HEADS[5].name), row(family="colour", case="x", limit=None, share=None, peers={})]
     page.write(facts, rows, tmp_path)
     text = (tmp_path / "performance.md").read_text()
-    assert f"| {HEADS[0].name} | 1 | 500 ms | 4.0x | 8.0x | 80% FMA | 10% | 0/9 | 82% NOT MET: 80%;" in text
+    assert f"| {HEADS[0].name} | 1 | 500 ms | 4.0x | 8.0x | 80% FMA | 10% | 0/9 | 82% NOT MET: 80.0%;" in text
     assert "## Colour" in text
     assert (tmp_path / "performance.png").read_bytes()[1:4] == b"PNG"
 
