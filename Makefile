@@ -8,9 +8,10 @@ PYTEST := PYTHONFAULTHANDLER=1 $(BIN)/pytest
 SUBMAKE := @+$(MAKE) --no-print-directory
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
-C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch])
+C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] benchmarks/*.c)
 
-.PHONY: help demo test test-slow test-c lint format bench asan ubsan tsan notebooks parity check-prediction operator-norm claims confusion wheel clean core c-checks
+.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan notebooks parity check-prediction \
+    operator-norm claims confusion wheel clean core c-checks
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -38,9 +39,17 @@ format: $(VENV)/extra-dev ## put everything into the house style
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_TIDY)
 
-bench: $(VENV)/extra-bench ## verify, then time: ours, PyTorch, share of what the machine can do
+bench: $(VENV)/extra-bench ## verify, then time: ours, every peer, share of what the machine can do; BENCH="--only 3x3", BENCH=--write
 	$(SUBMAKE) core
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH)
+
+perf-check: $(VENV)/extra-test ## fails where representative calls take 3 % more instructions than on record; needs valgrind
+	$(SUBMAKE) core
+	$(BIN)/python -m benchmarks.instructions
+
+perf-record: $(VENV)/extra-test ## puts the instructions of this version on record
+	$(SUBMAKE) core
+	$(BIN)/python -m benchmarks.instructions --write
 
 notebooks: $(VENV)/extra-test ## run the notebooks
 	$(SUBMAKE) core
@@ -128,7 +137,7 @@ $(C_BUILD)/test_%: tests/c/test_%.c $(C_BUILD)/libganchroma.a
 # -- sanitizers: a build of their own in build/, the installed one stays as it is -----------------------------------
 
 SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
-    --ignore=tests/test_notebooks.py -p no:cacheprovider -m "not slow" -k "not torch" tests
+    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py -p no:cacheprovider -m "not slow" -k "not torch" tests
 # -g1: line numbers are enough, and whole debug information doubles the time to compile.
 ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
 UBSAN := -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1

@@ -79,8 +79,8 @@ frequency: three colours in four phases.
 
 The norms are exact: circular ones agree with FFT and SVD within 1e-12, zero-padded ones with the SVD of the dense
 matrix within 1e-10 (`tests/test_frequency.py`, `tests/test_operator_norm.py`); the one for any size comes with an
-upper bound, `.upper`. How fast they are beside FFT and SVD in NumPy and PyTorch: `python
-benchmarks/bench_spectral.py`. On one thread the norm of a 3x3 head from 128 channels takes .05 ms at 32x32 and .24
+upper bound, `.upper`. How fast they are beside FFT and SVD in NumPy and PyTorch: `make bench
+BENCH="--only spectral"`. On one thread the norm of a 3x3 head from 128 channels takes .05 ms at 32x32 and .24
 ms at 128x128, 190 and 1,100 times less than the faster of the two; of 7x7 from 64 .1 and .3 ms, 52 and 500 times;
 of DCGAN's .5 and 6.6 ms, 64 and 100 times. Of three channels from three it takes .04 ms
 at 32x32, 35 times less: there the call itself costs most.

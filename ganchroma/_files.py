@@ -2,10 +2,7 @@
 
 import math
 import os
-import secrets
-import shutil
 import stat
-import zipfile
 from pathlib import Path
 from typing import IO, Any
 
@@ -53,11 +50,11 @@ def _mode(path: str) -> int | None:
 
 
 def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".ganchroma-{secrets.token_hex(4)}")
+    temporary = target.with_name(f".ganchroma-{os.urandom(4).hex()}")
     try:
         temporary.write_bytes(data)
         if target.exists():
-            shutil.copymode(target, temporary)
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -147,6 +144,8 @@ def read_npz(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
     ValueError
         If it is damaged, or an array's header asks for more than its part of the file holds.
     """
+    import zipfile  # with all that it can decompress: more than a tenth of what `import ganchroma` takes
+
     if not zipfile.is_zipfile(stream):
         raise ValueError("it is no complete .npz file")
     arrays = {}

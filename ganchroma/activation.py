@@ -12,6 +12,7 @@ from ganchroma.runtime import resolve_threads
 ActivationLike = str | tuple[Any, ...]
 
 _KINDS = {"linear": 0, "tanh": 1, "sigmoid": 2, "relu": 3, "leaky_relu": 4, "clamp": 5}
+_PLAIN = {name: (_KINDS[name], 0.0, 0.0) for name in ("linear", "tanh", "sigmoid", "relu")}
 _ACCEPTED = '"linear", "tanh", "sigmoid", "relu", ("leaky_relu", slope), "clamp", ("clamp", low, high)'
 
 
@@ -23,6 +24,8 @@ def parse_activation(activation: ActivationLike) -> tuple[int, float, float]:
     TypeError, ValueError
         If it is not one of the accepted forms; the message lists them.
     """
+    if type(activation) is str and activation in _PLAIN:  # what nearly every call gives
+        return _PLAIN[activation]
     words: tuple[Any, ...] = (activation,) if isinstance(activation, str) else activation
     if not isinstance(words, tuple) or not words or not isinstance(words[0], str):
         raise TypeError(f"activation is {activation!r}; accepted: {_ACCEPTED}")

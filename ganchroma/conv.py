@@ -2,6 +2,7 @@
 
 import math
 import sys
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,10 @@ Array = NDArray[Any]
 LAYOUTS = ("NCHW", "NHWC")
 RECORD = 11  # numbers a moments record has: count, mean (3), scatter (6), count of pixels that are not finite
 _TENSOR_CASTS = {"float16": "half", "float32": "float", "float64": "double"}
+
+
+# Of plain numbers, which nearly every call gives, again and again: other arguments can be equal and not the same.
+_known_geometry = lru_cache(maxsize=256)(make_geometry)
 
 
 class Head(NamedTuple):
@@ -213,7 +218,9 @@ def make_head(
         raise ValueError(f"weight has shape {kernels.shape}; every dimension must be at least 1")
     channels, filters = kernels.shape[:2] if transposed else kernels.shape[1::-1]
     size = (kernels.shape[2], kernels.shape[3])
-    geometry = make_geometry(transposed, size, stride, padding, output_padding, padding_mode, dilation)
+    plain = type(stride) is type(padding) is type(output_padding) is type(dilation) is int and type(padding_mode) is str
+    make = _known_geometry if plain else make_geometry
+    geometry = make(transposed, size, stride, padding, output_padding, padding_mode, dilation)
     offsets = None if bias is None else like(bias, "bias", kernels, "weight", 1)
     if offsets is not None and offsets.shape != (filters,):
         raise ValueError(f"bias has shape {offsets.shape}; weight {kernels.shape} has {filters} filters: ({filters},)")

@@ -55,6 +55,7 @@ _LARGEST_DOUBLE, _LARGEST_SINGLE = (float(np.finfo(kind).max) for kind in (np.fl
 _GAINS = {"tanh": 5.0 / 3.0, "relu": math.sqrt(2.0), "selu": 0.75} | dict.fromkeys(
     ["linear", "sigmoid", *(f"conv{kind}{n}d" for kind in ("", "_transpose") for n in (1, 2, 3))], 1.0
 )
+_NONLINEARITIES = sorted([*_GAINS, "leaky_relu"])
 
 
 def fan_in_and_fan_out(shape: Shape) -> tuple[int, int]:
@@ -100,7 +101,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> calculate_gain("leaky_relu", 1)
     1.0
     """
-    if check_word(nonlinearity, "nonlinearity", sorted([*_GAINS, "leaky_relu"])) == "leaky_relu":
+    if check_word(nonlinearity, "nonlinearity", _NONLINEARITIES) == "leaky_relu":
         slope = 0.01 if param is None else check_number(param, "param")
         return math.sqrt(2.0 / (1.0 + slope * slope))
     return _GAINS[nonlinearity]

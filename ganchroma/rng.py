@@ -30,8 +30,9 @@ References
 .. [1] J. K. Salmon, M. A. Moraes, R. O. Dror, D. E. Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 """
 
+from functools import lru_cache
 from threading import Lock
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ class Stream:
     fills_float16: ClassVar[bool] = False
 
     def __init__(self, key: int) -> None:
-        if isinstance(key, bool) or not isinstance(key, int | np.integer):
+        if type(key) is not int and (isinstance(key, bool) or not isinstance(key, int | np.integer)):
             raise TypeError(f"key must be an integer, got {key!r}")
         if not 0 <= key < 2**64:
             raise ValueError(f"key must be at least 0 and below 2**64, got {key}")
@@ -113,7 +114,8 @@ class Stream:
         return np.argsort(keys, axis=0)
 
 
-RNGLike = int | np.integer[Any] | np.random.Generator | Stream | TorchGenerator | None
+# A string: the name of NumPy's class alone would load numpy.random, half of what `import ganchroma` may take.
+RNGLike: TypeAlias = "int | np.integer[Any] | np.random.Generator | Stream | TorchGenerator | None"
 
 
 def as_stream(rng: RNGLike = None) -> Stream | TorchGenerator:
@@ -137,11 +139,23 @@ def as_stream(rng: RNGLike = None) -> Stream | TorchGenerator:
     >>> gch.rng.as_stream(0)
     Stream(key=0xa30febcfd9c2825f, draws=0)
     """
+    if type(rng) is int and rng >= 0:  # what nearly every call gives
+        return Stream(_key_of_seed(rng))
     if isinstance(rng, Stream | TorchGenerator):
         return rng
     if isinstance(rng, bool) or not (rng is None or isinstance(rng, int | np.integer | np.random.Generator)):
         raise TypeError(f"rng must be None, an int, a numpy.random.Generator, Stream or TorchGenerator, got {rng!r}")
-    if isinstance(rng, int | np.integer) and rng < 0:
-        raise ValueError(f"rng must not be negative, got {rng}")
-    generator = np.random.default_rng(rng)
-    return Stream(int(generator.integers(0, 2**64, dtype=np.uint64)))
+    if isinstance(rng, int | np.integer):
+        if rng < 0:
+            raise ValueError(f"rng must not be negative, got {rng}")
+        return Stream(_key_of_seed(int(rng)))
+    return Stream(_drawn_key(np.random.default_rng(rng)))
+
+
+@lru_cache(maxsize=1024)  # NumPy spreads a seed over its state: that takes longer than filling a small array
+def _key_of_seed(seed: int) -> int:
+    return _drawn_key(np.random.default_rng(seed))
+
+
+def _drawn_key(generator: "np.random.Generator") -> int:
+    return int(generator.integers(0, 2**64, dtype=np.uint64))

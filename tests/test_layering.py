@@ -56,6 +56,8 @@ ONLY_IN = {
 
 # What a plain `import ganchroma` must not load: slow, or not always there.
 NOT_AT_IMPORT = ["torch", "dask", "matplotlib", "PIL", "tqdm", "skimage", "safetensors", "scipy", "multiprocessing"]
+# Half of what the import takes, where they are loaded on first use.
+NOT_AT_IMPORT += ["numpy.random", "zipfile", "secrets"]
 
 C_FILES = sorted(path for path in CSRC.rglob("*") if path.suffix in (".c", ".h"))
 PYTHON_FILES = sorted((ROOT / "ganchroma").rglob("*.py"))
@@ -217,7 +219,7 @@ def test_optional_packages_stay_where_they_belong():
 
 
 def test_import_is_light():
-    listing = run_python("import sys, ganchroma; print(*sorted({name.split('.')[0] for name in sys.modules}))")
+    listing = run_python("import sys, ganchroma; print(*sys.modules)")
     assert listing.returncode == 0, listing.stderr
     loaded = set(listing.stdout.split())
     assert "numpy" in loaded
