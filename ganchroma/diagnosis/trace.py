@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from ganchroma.color import NATURAL, quantize
 from ganchroma.diagnosis.display import some
 from ganchroma.diagnosis.evidence import Evidence, Range
-from ganchroma.diagnosis.thresholds import NEAR_END_SHARE, NEAR_LEVELS, ONE_BACKGROUND, PATCHES, SUBJECT_SHARE
+from ganchroma.diagnosis.thresholds import (
+    COLLAPSED_PARTICIPATION,
+    NEAR_END_SHARE,
+    NEAR_LEVELS,
+    ONE_BACKGROUND,
+    PATCHES,
+    SUBJECT_SHARE,
+)
 from ganchroma.layer import OutputLayer
 from ganchroma.stages import Display, Stage, Trace
 from ganchroma.stats import ChromaStats
@@ -72,9 +79,9 @@ def measure_features(features: NDArray[Any], layer: OutputLayer) -> dict[str, An
     Energy is the mean square; the mean share is the part of it that the channels' means carry. The participation
     ratio (sum l)^2 / sum l^2 is that of the covariance of the patches one output pixel sees, sampled at a regular
     grid of positions and corrected for the number of samples; None if they do not vary. That of the channels is of
-    single pixels. Both are of the features at the head's scales, or also at its weights, whichever is larger: a loud
-    channel that it hardly reads is no collapse. `places` is the number of patches. Values that are not finite are
-    left out and their share is stated.
+    single pixels. Both are of the features at the head's scales; where they are small, of the features at its weights,
+    too, if that is more: a loud channel that it hardly reads is no collapse. `places` is the number of patches. Values
+    that are not finite are left out and their share is stated.
     """
     heard = _as_heard(features, layer)
     finite = np.isfinite(features)
@@ -107,8 +114,14 @@ def _as_heard(features: NDArray[Any], layer: OutputLayer) -> list[NDArray[Any]]:
 
 
 def _largest_participation(samples: list[NDArray[np.float64]]) -> float | None:
-    found = [_participation(rows[np.isfinite(rows).all(axis=1)]) for rows in samples]
-    return max((ratio for ratio in found if ratio is not None), default=None)
+    """Of the first samples; where that is small, the largest of any."""
+    largest = None
+    for rows in samples:
+        ratio = _participation(rows[np.isfinite(rows).all(axis=1)])
+        largest = max(filter(None, (largest, ratio)), default=None)
+        if largest is not None and largest >= COLLAPSED_PARTICIPATION:
+            break
+    return largest
 
 
 def _pixels(features: NDArray[Any]) -> NDArray[np.float64]:

@@ -153,9 +153,10 @@ def test_a_second_ctrl_c_is_an_interrupt(monkeypatch):
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(training._Training, "_gradient", stuck)
+    before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         run(SMALL, shown=False)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_complete_run_is_read_not_repeated(tmp_path, monkeypatch):
