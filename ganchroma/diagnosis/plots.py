@@ -125,7 +125,11 @@ def _labels(diagnosis: "Diagnosis") -> tuple[str, str, str]:
     """What the pictures before are called, those after, and those after in a word."""
     if diagnosis.before is not None:
         return "as it is", fill(f"what if: {diagnosis.change}", 34), "what if"
-    return "as seen", fill(f"{together(diagnosis.remedies)} put right", 34), "put right"
+    count = len(diagnosis.remedies)
+    what = (
+        together(diagnosis.remedies) if count < 2 else "both" if count == 2 else f"all {count}"
+    )  # named in the headline
+    return "as seen", fill(f"{what} put right", 34), "put right"
 
 
 def _pictures(axes: Sequence["Axes"], panels: Panels, before: str, after: str, short: str) -> None:
@@ -172,7 +176,7 @@ def _measures(share: "Axes", levels: "Axes", diagnosis: "Diagnosis") -> None:
         axes.tick_params(labelsize=9)
     share.set_ylim(-0.03, 1.05)
     share.set_title("achromatic share (1: gray, 1/3: independent)", fontsize=9.5, loc="left")
-    share.legend(fontsize=8, framealpha=0.9, edgecolor="none")
+    share.legend(fontsize=8, frameon=False, loc="lower left", borderaxespad=0.1, ncols=3, columnspacing=1)
     heights = [_levels(moments) for moments in now.values()]
     levels.set_yscale("log")
     levels.axhspan(1e-3, 1, color=MUTED, alpha=0.18, linewidth=0)
