@@ -219,9 +219,11 @@ def _over_processes(jobs: Mapping[_Run, _Job], workers: int, shown: bool) -> dic
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = {pool.submit(_one, *job): key for key, job in jobs.items()}
         try:
-            for future in progress(as_completed(waiting), "runs", shown=shown, total=len(waiting)):
-                if future.result().complete:
-                    done[waiting[future]] = future.result()
+            for _ in progress(as_completed(waiting), "runs", shown=shown, total=len(waiting)):
+                pass
         except KeyboardInterrupt:
             pool.shutdown(wait=True, cancel_futures=True)  # those that run hear Ctrl-C, too, and save themselves
+        for future, key in waiting.items():
+            if not future.cancelled() and future.result().complete:
+                done[key] = future.result()
     return done
