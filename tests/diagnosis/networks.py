@@ -77,7 +77,7 @@ ARCHITECTURES = [
     Architecture("unet", "unseen", 40, 4, stride=2, padding=1, smooth=3, slope=0.2),
     Architecture("lightweight", "unseen", 32, 3, hidden=0, initialiser="kaiming_normal", activation="clamp", smooth=1),
     Architecture("spectral", "unseen", 48, 3, initialiser="xavier_uniform", spectral=True, bias="zero"),
-    Architecture("style", "unseen", 64, 1, slope=0.2, hidden=0, initialiser="normal", activation="clamp", bias="zero"),
+    Architecture("style", "unseen", 96, 1, smooth=2, hidden=0, initialiser="orthogonal", activation="clamp"),
     Architecture("trained wide", "unseen", 48, 5, smooth=2, slope=0.2, hidden=0, initialiser="xavier_normal",
         trained=True),
 ]  # fmt: skip

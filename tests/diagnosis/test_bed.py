@@ -62,6 +62,11 @@ def test_the_halves_share_no_architecture():
         for half in ("known", "unseen")
     )
     assert not known & unseen
+    heads: dict[bytes, str] = {}  # by what is left of the filters when their loudness is taken away
+    for architecture in ARCHITECTURES:
+        weight = Subject(architecture, 0).head.weight
+        head = np.round(weight / np.linalg.norm(weight), 4).tobytes()
+        assert heads.setdefault(head, architecture.half) == architecture.half, architecture.name
 
 
 def test_every_kind_of_cause_has_cases():
