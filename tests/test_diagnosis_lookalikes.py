@@ -152,6 +152,17 @@ def test_nothing_but_nan_is_nothing_to_judge():
     assert [cause.status for cause in found.causes] == ["possible"]
 
 
+def test_a_data_set_that_is_gray_in_part_is_a_remark():
+    color = photographs(10, 32)
+    mixed = color.copy()
+    mixed[:3] = np.rint(mixed[:3].mean(axis=1, keepdims=True)).astype(np.uint8)
+    for dataset in (mixed, gch.ChromaStats().update(mixed)):
+        found = solve(color, dataset=dataset)
+        assert names(found) == ["healthy"]
+        assert "30 % of the data set's pictures are gray: what learns from it is drawn towards gray" in found.notes
+    assert not any("data set" in note for note in solve(color, dataset=color).notes)
+
+
 # -- remedies as code -----------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ where no computation can do it. To add a cause: write the two, add a line to CAU
 """
 
 from ganchroma.diagnosis.display_causes import (
+    partly_gray_remark,
     remedy_channel,
     remedy_layout,
     remedy_nothing,
@@ -49,5 +50,5 @@ CAUSES: list[Cause] = [
     Cause("display_channel", "display_channel", suspect_channel, remedy_channel),
     Cause("min_max_display", "range_mismatch", suspect_stretch, remedy_stretch, stretch_remark),
     *range_causes(),
-    Cause("gray_data", "gray_data", suspect_data, remedy_nothing),
+    Cause("gray_data", "gray_data", suspect_data, remedy_nothing, partly_gray_remark),
 ]

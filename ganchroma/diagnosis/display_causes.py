@@ -114,6 +114,14 @@ def suspect_data(evidence: Evidence, trace: Trace) -> Suspicion | None:
     )
 
 
+def partly_gray_remark(evidence: Evidence) -> str | None:
+    """Of a data set in which some pictures are gray: a network learns from those, too."""
+    share = evidence.reference_gray
+    if share is None or not share > limits.SOME_GRAY:
+        return None
+    return f"{100 * share:.0f} % of the data set's pictures are gray: what learns from it is drawn towards gray"
+
+
 def remedy_nothing(evidence: Evidence) -> Evidence | None:
     """No computation can bring back a colour that was never learned."""
     return None

@@ -99,6 +99,8 @@ class Evidence:
     features : (N, C, h, w) array or None
     reference : ColorMoments or None
         The user's data set.
+    reference_gray : float or None
+        Share of its pictures that is gray, where they were given.
     module : ModuleFacts
     put_right : frozenset of str
         Faults of the modules that were put right by running the network again.
@@ -118,6 +120,7 @@ class Evidence:
     layer: OutputLayer | None = None
     features: Array | None = None
     reference: ColorMoments | None = None
+    reference_gray: float | None = None
     module: ModuleFacts = ModuleFacts()
     put_right: frozenset[str] = frozenset()
     path: Path = ()
@@ -235,10 +238,12 @@ def collect(
         _check_layer(layer)
     if not isinstance(module, ModuleFacts | None):
         raise TypeError(f"module must be a ModuleFacts, got {type(module).__name__}")
+    reference, gray_share = _reference(dataset, value_range, layout)
     evidence = Evidence(
         layer=layer,
         module=module or ModuleFacts(),
-        reference=_reference(dataset, value_range, layout),
+        reference=reference,
+        reference_gray=gray_share,
         stated=None if value_range is None else check_value_range(value_range),
     )
     if features is not None:
@@ -293,13 +298,15 @@ def _check_features(features: Any, layer: OutputLayer, name: str = "features") -
     return array if array.dtype == dtype else array.astype(dtype)
 
 
-def _reference(dataset: Any, value_range: Any, layout: str) -> ColorMoments | None:
+def _reference(dataset: Any, value_range: Any, layout: str) -> tuple[ColorMoments | None, float | None]:
+    """Moments of the data set, and the share of its pictures that is gray, as far as it tells."""
     if dataset is None or isinstance(dataset, ColorMoments):
-        return dataset
+        return dataset, None
     if isinstance(dataset, ChromaStats):
-        return dataset.summary().within
+        summary = dataset.summary()
+        return summary.within, summary.gray_images
     given = None if getattr(dataset, "dtype", None) == np.uint8 else value_range
     pictures, stated = read_pictures(dataset, given, layout, "dataset")
     stats = ChromaStats(value_range=stated)
-    stats.update(pictures)
-    return stats.summary().within
+    summary = stats.update(pictures).summary()
+    return summary.within, summary.gray_images

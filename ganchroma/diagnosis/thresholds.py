@@ -135,6 +135,10 @@ FIXED_PATTERN_SHARE = 0.1
 # More than this is no pattern under the images, it is the images.
 ALL_ALIKE_SHARE = 0.98
 
+# Share of a data set's pictures that is gray, from which on it is worth a remark: training on a half of them took a
+# quarter of the chroma (docs/claims.md).
+SOME_GRAY = 0.02
+
 # -- confidence -------------------------------------------------------------------------------------------------
 # How often a finding of each strength was right on the first half of the labelled cases (`make confusion` prints the
 # figures of the other half beside these). A sign is shared among the sets of remedies that would do as well.
