@@ -3,6 +3,7 @@
 import math
 import os
 import zlib
+from dataclasses import replace
 from io import BytesIO
 from typing import Any, Self
 
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
+from ganchroma._arrays import as_array, check_integer
 from ganchroma._files import check_path, read_npz, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
+from ganchroma._level_records import LevelRecords
 from ganchroma.color import Rule, image_records, parse_rule
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -19,7 +22,7 @@ from ganchroma.summary import ChromaSummary
 
 __all__ = ["ChromaStats", "ChromaSummary", "ColorMoments"]
 
-VERSION = 1
+VERSION = 2  # 1 had no chroma_samples: the chroma of every pixel was measured
 MOST_POSITIONS = 1024 * 1024
 
 _COUNTS = (
@@ -27,7 +30,6 @@ _COUNTS = (
     *("gray_0", "gray_1", "gray_2", "clipped_low", "clipped_high", "near_low", "near_high"),
 )
 _SUM, _SECOND, _WITHIN, _DISPLAY = slice(0, 3), slice(3, 9), slice(9, 15), slice(15, 18)  # rows of the exact sums
-_LEVEL_COLUMNS = 31  # struct gch_level_record: sums, then what follows from them
 _MATRIX = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _NO_SIZE, _MIXED_SIZES = (0, 0), (-1, -1)
 _POSITION_UNIT = 2.0**-32  # of the range, for floats; bytes are summed as they are
@@ -48,6 +50,9 @@ class ChromaStats:
         Of the images to come.
     quantize : {"round", "floor", "truncate"}
         How floats become the 8-bit levels that display measures are taken on; see `color.quantize`.
+    chroma_samples : int, optional
+        About how many pixels of each image have their chroma measured, spread evenly over it; None for all. Chroma
+        takes most of the time of everything that is measured on bytes.
 
     Notes
     -----
@@ -68,12 +73,17 @@ class ChromaStats:
     """
 
     def __init__(
-        self, value_range: tuple[float, float] | None = None, layout: Layout = "NCHW", quantize: Rule = "round"
+        self,
+        value_range: tuple[float, float] | None = None,
+        layout: Layout = "NCHW",
+        quantize: Rule = "round",
+        chroma_samples: int | None = None,
     ) -> None:
         self.value_range = None if value_range is None else check_value_range(value_range)
         self.layout = check_layout(layout)
         parse_rule(quantize, "quantize")
         self.quantize = quantize
+        self.chroma_samples = None if chroma_samples is None else check_integer(chroma_samples, "chroma_samples", 1)
         self._bytes: bool | None = None  # whether the images are uint8; unknown before the first
         self._counts = np.zeros(len(_COUNTS), np.int64)
         self._sums = _sums.zeros(18)
@@ -83,13 +93,15 @@ class ChromaStats:
 
     # -- adding ---------------------------------------------------------------------------------------------------
 
-    def update(self, images: Any) -> Self:
+    def update(self, images: Any, mask: Any = None) -> Self:
         """Add images.
 
         Parameters
         ----------
         images : array-like (N, 3, H, W) or (3, H, W); (N, H, W, 3) or (H, W, 3) with layout "NHWC"
             uint8, float16, float32 or float64; N may be 0. Either uint8 or floats in one ChromaStats.
+        mask : array-like (N,) of bool, optional
+            Which of the images count: False leaves out what a sampler repeated to fill its last batch.
 
         Returns
         -------
@@ -99,56 +111,56 @@ class ChromaStats:
         Raises
         ------
         TypeError, ValueError
-            If `images` is no batch of RGB images, or floats come without a value range.
+            If `images` is no batch of RGB images, floats come without a value range, or `mask` does not fit.
         """
-        batch = read_images(images, self.value_range, self.layout)
+        batch = _chosen(read_images(images, self.value_range, self.layout), mask)
         if len(batch.pixels) == 0:
             return self
         is_bytes = batch.dtype == np.uint8
         if self._bytes not in (None, is_bytes):
             seen = "uint8" if self._bytes else "floats"
             raise ValueError(f"images have dtype {batch.dtype}, but this ChromaStats has seen {seen}; use another one")
-        more = ChromaStats(batch.value_range, self.layout, self.quantize)
+        more = ChromaStats(batch.value_range, self.layout, self.quantize, self.chroma_samples)
         more._bytes = is_bytes
         more._measure(batch)
         return self.merge(more)
 
-    def _measure(self, batch: Images, *, every: int = 1, positions: bool = True) -> NDArray[np.int64]:
-        """Fill an empty state with one batch; the records of its images, as ``struct gch_level_record`` has them.
-
-        `every`: pixels of which one has its chroma measured. Without `positions` there is no fixed pattern.
-        """
+    def _measure(self, batch: Images) -> None:
+        """Fill an empty state with one batch."""
         count, _, height, width = batch.pixels.shape
-        pixels, threads, (low, high) = height * width, resolve_threads(None), batch.value_range
-        levels, extremes = np.empty((count, _LEVEL_COLUMNS), np.int64), np.empty((count, 4))
-        _core.stats_levels(batch.pixels, levels, extremes, low, high, parse_rule(self.quantize), every, threads)
-        gray, clipped = levels[:, 11:14], levels[:, 14:16]
+        threads, (low, high) = resolve_threads(None), batch.value_range
+        records = LevelRecords.empty(count)
+        records.measure(0, batch, self.quantize, self.chroma_samples, threads)
+        self._fill(records)
         usable = np.ones(count, np.uint8)
-        measured = count * pixels
-        if self._bytes:
-            self._sums[_SUM] = _sums.from_integers(levels[:, 0:3])
-            self._sums[_SECOND] = _sums.from_integers(levels[:, 3:9])
-            whole, fraction = _sums.from_integers(levels[:, 17:23]), _sums.from_integers(levels[:, 23:29], 32)
-            self._sums[_WITHIN] = _sums.normalized(whole + fraction)
-        else:
-            records = image_records(batch)
-            usable[records[:, 10] > 0] = 0
-            measured = int(records[:, 0].sum())
+        if not self._bytes:
+            moments = image_records(batch)
+            usable[moments[:, 10] > 0] = 0
+            measured, pixels = int(moments[:, 0].sum()), self._count("pixels")
+            self._counts[[2, 3, 5]] = measured, pixels - measured, usable.sum()
             with np.errstate(over="ignore", invalid="ignore"):  # of values beyond 1e150 ranges: held at the largest
-                self._sums[:15] = _sums.from_floats(np.nan_to_num(_normalized_sums(records, low, high)))
+                self._sums[:15] = _sums.from_floats(np.nan_to_num(_normalized_sums(moments, low, high)))
+        if height * width <= MOST_POSITIONS:
+            self._size, self._positions = (height, width), np.zeros((3, height, width), np.int64)
+            _core.stats_positions(batch.pixels, usable, self._positions, low, high, threads)
+
+    def _fill(self, records: LevelRecords) -> None:
+        """Fill an empty state with what was measured on bytes, all but the fixed pattern."""
+        levels, extremes = records.levels, records.extremes
+        self._sums[_SUM] = _sums.from_integers(levels[:, 0:3])
+        self._sums[_SECOND] = _sums.from_integers(levels[:, 3:9])
+        whole, fraction = _sums.from_integers(levels[:, 17:23]), _sums.from_integers(levels[:, 23:29], 32)
+        self._sums[_WITHIN] = _sums.normalized(whole + fraction)
         self._sums[15:17] = _sums.from_integers(levels[:, 29:31], 32)
         self._sums[17:18] = _sums.from_integers(levels[:, 16:17], 16)
         self._extremes = np.array([extremes[:, 2].min(), extremes[:, 3].max()])
+        pixels = int(records.pixels.sum())
         self._counts[:] = (
-            *(count, count * pixels, measured, count * pixels - measured),
-            *(int((100 * gray[:, 2] > 99 * pixels).sum()), int(usable.sum())),
-            *(*gray.sum(axis=0), *clipped.sum(axis=0), *extremes[:, :2].sum(axis=0).astype(np.int64)),
+            *(len(levels), pixels, pixels, 0, int(records.gray.sum()), len(levels)),
+            *(*levels[:, 11:14].sum(axis=0), *levels[:, 14:16].sum(axis=0)),
+            *extremes[:, :2].sum(axis=0).astype(np.int64),
         )
-        self._size = (height, width) if positions and pixels <= MOST_POSITIONS else _MIXED_SIZES
-        if self._size != _MIXED_SIZES:
-            self._positions = np.zeros((3, height, width), np.int64)
-            _core.stats_positions(batch.pixels, usable, self._positions, low, high, threads)
-        return levels
+        self._size = _MIXED_SIZES
 
     def merge(self, other: "ChromaStats") -> Self:
         """Add everything that another ChromaStats has seen; also ``a + b``, which leaves both alone.
@@ -162,7 +174,7 @@ class ChromaStats:
         """
         if not isinstance(other, ChromaStats):
             raise TypeError(f"other must be a ChromaStats, got {type(other).__name__}")
-        for name in ("value_range", "layout", "quantize"):
+        for name in ("value_range", "layout", "quantize", "chroma_samples"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs and not (name == "value_range" and (mine is None or theirs is None)):
                 raise ValueError(f"other has {name} {theirs!r}; accepted: {mine!r}")
@@ -192,7 +204,8 @@ class ChromaStats:
     def __add__(self, other: object) -> "ChromaStats":
         if not isinstance(other, ChromaStats):
             return NotImplemented
-        return ChromaStats(self.value_range, self.layout, self.quantize).merge(self).merge(other)
+        start = ChromaStats(self.value_range, self.layout, self.quantize, self.chroma_samples)
+        return start.merge(self).merge(other)
 
     def __eq__(self, other: object) -> bool:
         """Whether both states are the same to the bit."""
@@ -303,6 +316,7 @@ class ChromaStats:
             "version": np.array(VERSION),
             "layout": np.array(self.layout),
             "quantize": np.array(self.quantize),
+            "chroma_samples": np.array(self.chroma_samples or 0),
             "value_range": np.array(self.value_range or (), np.float64),
             "kind": np.array({None: "none", True: "bytes", False: "floats"}[self._bytes]),
             "counts": self._counts,
@@ -351,10 +365,12 @@ class ChromaStats:
 
     @classmethod
     def _from_state(cls, state: dict[str, NDArray[Any]]) -> "ChromaStats":
-        if int(state["version"]) != VERSION:
-            raise ValueError(f"it has version {int(state['version'])}, this program reads version {VERSION}")
+        version = int(state["version"])
+        if not 1 <= version <= VERSION:
+            raise ValueError(f"it has version {version}, this program reads versions 1 to {VERSION}")
         value_range = tuple(state["value_range"].tolist()) or None
-        stats = cls(value_range, state["layout"].item(), state["quantize"].item())
+        samples = int(state["chroma_samples"]) if version > 1 else 0
+        stats = cls(value_range, state["layout"].item(), state["quantize"].item(), samples or None)
         stats._bytes = {"none": None, "bytes": True, "floats": False}[state["kind"].item()]
         stats._counts = _entry(state, "counts", np.int64, (len(_COUNTS),))
         stats._sums = _entry(state, "sums", np.int64, (18, _sums.LIMBS))
@@ -397,6 +413,15 @@ def _entry(state: dict[str, NDArray[Any]], name: str, dtype: type, shape: tuple[
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{name} has dtype {array.dtype} and shape {array.shape}, not {np.dtype(dtype)} and {shape}")
     return array
+
+
+def _chosen(batch: Images, mask: Any) -> Images:
+    if mask is None:
+        return batch
+    chosen = as_array(mask, "mask", dtypes=("bool",))
+    if chosen.shape != batch.pixels.shape[:1]:
+        raise ValueError(f"mask must have shape {batch.pixels.shape[:1]}, one entry an image; got {chosen.shape}")
+    return replace(batch, pixels=batch.pixels[chosen])
 
 
 def _normalized_sums(records: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:

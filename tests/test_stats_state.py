@@ -3,6 +3,8 @@
 import json
 import pickle
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,6 +98,47 @@ def test_save_and_load(rng, tmp_path, kind):
         assert again.merge(stats).summary().images == 2 * stats.summary().images
 
 
+def test_a_file_of_version_1_loads(tmp_path):
+    """Written by the release before `chroma_samples`; the numbers are those it printed."""
+    old = gch.ChromaStats.load(Path(__file__).parent / "data/stats_version_1.npz")
+    summary = old.summary()
+    assert (old.chroma_samples, summary.images, summary.pixels) == (None, 3, 90)
+    assert summary.chroma == 50.70368381076389
+    assert summary.fixed is not None
+    old.save(tmp_path / "new.npz")
+    assert gch.ChromaStats.load(tmp_path / "new.npz") == old
+
+
+def test_chroma_samples_are_of_pixels_spread_over_the_image(rng):
+    smooth = np.cumsum(rng.normal(size=(5, 3, 96, 128)), axis=-1)
+    levels = np.clip(128 + 8 * smooth, 0, 255).astype(np.uint8)
+    every, some = stats_of(levels), stats_of(levels, chroma_samples=1024)
+    assert some.summary().chroma == pytest.approx(every.summary().chroma, rel=0.05)  # 5,000 of 61,000 pixels
+    assert some.summary().chroma != every.summary().chroma
+    assert replace(some.summary(), chroma=0) == replace(every.summary(), chroma=0)
+    assert stats_of(levels[:2], levels[2:], chroma_samples=1024) == some
+    assert stats_of(levels, chroma_samples=10**9).summary() == every.summary()
+    with pytest.raises(ValueError, match="other has chroma_samples 1024; accepted: None"):
+        every.merge(some)
+    for wrong, error in ((0, ValueError), (2.5, TypeError), (True, TypeError)):
+        with pytest.raises(error, match="chroma_samples must be"):
+            gch.ChromaStats(chroma_samples=wrong)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_masked_images_do_not_count(rng, dtype):
+    batch = rng.integers(0, 256, (4, 3, 6, 5)).astype(dtype)
+    keep = np.array([True, False, True, False])
+    filled = gch.ChromaStats((0, 255)).update(batch, mask=keep)
+    assert filled == stats_of(batch[keep], value_range=(0, 255))
+    assert gch.ChromaStats((0, 255)).update(batch, mask=[False] * 4) == gch.ChromaStats((0, 255))
+    assert gch.ChromaStats((0, 255)).update(batch[0], mask=[True]) == stats_of(batch[0], value_range=(0, 255))
+    with pytest.raises(ValueError, match=r"mask must have shape \(4,\), one entry an image; got \(3,\)"):
+        filled.update(batch, mask=keep[:3])
+    with pytest.raises(TypeError, match="mask has dtype int64"):
+        filled.update(batch, mask=[1, 0, 1, 0])
+
+
 def test_damaged_files_are_refused(rng, tmp_path):
     path = tmp_path / "state.npz"
     stats_of(rng.integers(0, 256, (2, 3, 16, 16), dtype=np.uint8)).save(path)
@@ -122,7 +165,9 @@ def test_damaged_files_are_refused(rng, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"version": 2}, "it has version 2, this program reads version 1"),
+        ({"version": 3}, "it has version 3, this program reads versions 1 to 2"),
+        ({"version": 0}, "it has version 0, this program reads versions 1 to 2"),
+        ({"chroma_samples": -1}, "chroma_samples must be at least 1"),
         ({"counts": np.zeros(3, np.int64)}, "counts has dtype int64 and shape"),
         ({"sums": np.zeros((18, 8))}, "sums has dtype float64"),
         ({"positions": np.zeros((3, 2, 2), np.int64)}, "positions has"),

@@ -1,0 +1,84 @@
+"""What the core finds in each image's 8-bit levels: exact integers, one row an image."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganchroma import _core
+from ganchroma._images import Images
+from ganchroma.color import parse_rule
+
+_COLUMNS = 31  # struct gch_level_record: sums, then what follows from them
+_DIAGONAL = np.array([0, 3, 5])  # of RR, RG, RB, GG, GB, BB
+_ONCE_AND_TWICE = np.array([1, 2, 2, 1, 2, 1])
+_LEAST_SCATTER = 1e-6  # levels squared times pixels: below are only roundings of the fraction
+
+
+@dataclass(frozen=True)
+class LevelRecords:
+    """Measures of images, to be filled one or many at a time.
+
+    Attributes
+    ----------
+    levels : (N, 31) array of int64
+        Rows of ``struct gch_level_record``: sums R, G, B; of products RR, RG, RB, GG, GB, BB; of \\|rg\\| and \\|yb\\|;
+        pixels gray within 0, 1, 2 levels; values at 0 and 255; chroma in 2^-16; scatter about the image's own mean,
+        whole and in 2^-32; M3 and its variant in 2^-32.
+    extremes : (N, 4) array of float64
+        Values near the low and the high end, the least and the largest value.
+    pixels : (N,) array of int64
+    """
+
+    levels: NDArray[np.int64]
+    extremes: NDArray[np.float64]
+    pixels: NDArray[np.int64]
+
+    @classmethod
+    def empty(cls, count: int) -> "LevelRecords":
+        """Room for `count` images."""
+        return cls(np.zeros((count, _COLUMNS), np.int64), np.zeros((count, 4)), np.zeros(count, np.int64))
+
+    def measure(self, place: int, batch: Images, rule: Any, chroma_samples: int | None, threads: int) -> None:
+        """Fill the rows from `place` on, one an image of `batch`; about `chroma_samples` pixels have their chroma."""
+        count, _, height, width = batch.pixels.shape
+        rows = slice(place, place + count)
+        # An odd step walks through all columns of the usual, even widths.
+        every = 1 if chroma_samples is None else max(1, height * width // chroma_samples) | 1
+        low, high = batch.value_range
+        _core.stats_levels(
+            batch.pixels, self.levels[rows], self.extremes[rows], low, high, parse_rule(rule), every, threads
+        )
+        self.pixels[rows] = height * width
+
+    def first(self, count: int) -> "LevelRecords":
+        """The first rows."""
+        return LevelRecords(self.levels[:count], self.extremes[:count], self.pixels[:count])
+
+    @property
+    def gray(self) -> NDArray[np.bool_]:
+        """Which images have more than 99 % of their pixels gray within 2 levels."""
+        gray: NDArray[np.bool_] = 100 * self.levels[:, 13] > 99 * self.pixels
+        return gray
+
+    @property
+    def colorfulness(self) -> NDArray[np.float64]:
+        """M3 of each image."""
+        m3: NDArray[np.float64] = self.levels[:, 29] * 2.0**-32
+        return m3
+
+    @property
+    def chroma(self) -> NDArray[np.float64]:
+        """Mean C*ab of each image."""
+        chroma: NDArray[np.float64] = self.levels[:, 16] * 2.0**-16 / np.maximum(self.pixels, 1)
+        return chroma
+
+    @property
+    def achromatic_share(self) -> NDArray[np.float64]:
+        """Share of each image's variance along the gray axis; NaN where nothing varies."""
+        scatter = self.levels[:, 17:23] + self.levels[:, 23:29] * 2.0**-32
+        trace = scatter[:, _DIAGONAL].sum(axis=1)
+        trace[trace < _LEAST_SCATTER] = np.nan
+        share: NDArray[np.float64] = scatter @ _ONCE_AND_TWICE / 3 / trace
+        return share
