@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ganchroma.feature_moments import FeatureMoments as FeatureMoments
     from ganchroma.prediction import predict as predict
     from ganchroma.prediction import predict_many as predict_many
+    from ganchroma.scanning import Scan as Scan
+    from ganchroma.scanning import scan as scan
 
 __version__ = "0.1.0"
 
@@ -37,6 +39,7 @@ __all__ = [
     "FeatureMoments",
     "ModuleFacts",
     "OutputLayer",
+    "Scan",
     "TorchGenerator",
     "__version__",
     "activate",
@@ -55,6 +58,7 @@ __all__ = [
     "predict_many",
     "prediction",
     "rng",
+    "scan",
     "show_runtime",
     "spectral",
     "threads",
@@ -67,13 +71,17 @@ _ON_FIRST_USE = {
     "ModuleFacts": ("ganchroma.diagnosis", "ModuleFacts"),
     "Factors": ("ganchroma.factorial", "Factors"),
     "FeatureMoments": ("ganchroma.feature_moments", "FeatureMoments"),
+    "Scan": ("ganchroma.scanning", "Scan"),
+    "scan": ("ganchroma.scanning", "scan"),
     "calibrate": ("ganchroma.calibration", "calibrate"),
     "diagnose": ("ganchroma.diagnosis", "diagnose"),
     "factors": ("ganchroma.factorial", "factors"),
     "predict": ("ganchroma.prediction", "predict"),
     "prediction": ("ganchroma.prediction", None),
     "predict_many": ("ganchroma.prediction", "predict_many"),
-    "torch": ("ganchroma.torch", None),  # not in __all__: a star import must not ask for an extra
+    # not in __all__: a star import must not ask for an extra
+    "distributed": ("ganchroma.distributed", None),
+    "torch": ("ganchroma.torch", None),
 }
 
 

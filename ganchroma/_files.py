@@ -66,10 +66,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
-def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) -> NDArray[np.uint8]:
     """An image file as (H, W, 3) uint8: what a viewer with a white background shows of its first frame.
 
-    Transparency is laid over white, palettes are looked up, 16-bit gray is rounded to 8 bits.
+    Transparency is laid over white, palettes are looked up, 16-bit gray is rounded to 8 bits. With `stream` the bytes
+    come from there, and `path` is its name.
 
     Raises
     ------
@@ -83,8 +84,10 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     except ImportError as error:
         raise ImportError('reading image files needs Pillow: pip install "ganchroma[report]"') from error
     try:
-        with Image.open(path) as image:
+        with Image.open(path if stream is None else stream) as image:
             image.load()
+            if image.mode == "RGB" and not image.has_transparency_data:
+                return np.asarray(image)
             if image.mode == "F":
                 raise ValueError("float pixels have no stated range; save them as .npy and state the range")
             if image.mode.startswith("I"):
@@ -100,7 +103,7 @@ def read_picture(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     except UnidentifiedImageError:
         raise ValueError(f"{path}: not an image that Pillow can read") from None
     except Exception as error:  # decoders raise whatever their format's code happens to meet
-        raise ValueError(f"{path}: {_reason(error)}") from error
+        raise ValueError(f"{path}: {reason_of(error)}") from error
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -133,7 +136,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except Exception as error:  # a truncated file can fail anywhere in zip, header or data
-        raise ValueError(f"{path}: {_reason(error)}") from error
+        raise ValueError(f"{path}: {reason_of(error)}") from error
 
 
 def read_npz(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
@@ -162,7 +165,14 @@ def read_npz(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
 
 
 def _read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
-    """The array of a .npy file of `size` bytes, whose header is believed only as far as the file goes."""
+    read_npy_shape(stream, size)
+    stream.seek(0)
+    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def read_npy_shape(stream: IO[bytes], size: int) -> tuple[int, ...]:
+    """The shape in the header of a .npy file of `size` bytes, which is believed only as far as the file goes."""
     try:
         version = np.lib.format.read_magic(stream)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -174,9 +184,7 @@ def _read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
     held, wanted = size - stream.tell(), math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or wanted > held:
         raise ValueError(f"it is cut off or damaged: an array of shape {shape} needs {wanted} bytes, {held} follow")
-    stream.seek(0)
-    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
+    return tuple(shape)
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -195,7 +203,8 @@ def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         ) from None
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: BaseException) -> str:
+    """What went wrong, without the name of the file."""
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:

@@ -65,13 +65,13 @@ class LevelRecords:
     @property
     def colorfulness(self) -> NDArray[np.float64]:
         """M3 of each image."""
-        m3: NDArray[np.float64] = self.levels[:, 29] * 2.0**-32
-        return m3
+        return np.ldexp(self.levels[:, 29].astype(np.float64), -32)
 
     @property
     def chroma(self) -> NDArray[np.float64]:
         """Mean C*ab of each image."""
-        chroma: NDArray[np.float64] = self.levels[:, 16] * 2.0**-16 / np.maximum(self.pixels, 1)
+        sums = np.ldexp(self.levels[:, 16].astype(np.float64), -16)
+        chroma: NDArray[np.float64] = sums / np.maximum(self.pixels, 1)
         return chroma
 
     @property

@@ -1,7 +1,7 @@
 """A progress bar for whatever takes longer than a second."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
 
 def progress(items: Iterable[Any], description: str, *, shown: bool = True, total: int | None = None) -> Any:
@@ -16,3 +16,33 @@ def progress(items: Iterable[Any], description: str, *, shown: bool = True, tota
     except ImportError:
         return items
     return tqdm(items, desc=description, delay=1, leave=False, total=total)
+
+
+class Counter(Protocol):
+    """A bar that is told how far things are."""
+
+    def update(self, n: int) -> object:
+        """`n` more are done."""
+
+    def close(self) -> None:
+        """It disappears."""
+
+
+def counter(description: str, unit: str, *, shown: bool, total: int | None, done: int = 0) -> Counter:
+    """A bar that counts `unit`, with their rate and, where their `total` is known, the time left."""
+    if shown:
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return _Silent()
+        bar: Counter = tqdm(desc=description, unit=f" {unit}s", delay=1, leave=False, total=total, initial=done)
+        return bar
+    return _Silent()
+
+
+class _Silent:
+    def update(self, n: int) -> None:
+        pass
+
+    def close(self) -> None:
+        pass

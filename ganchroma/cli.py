@@ -1,6 +1,7 @@
-"""The command line: ``ganchroma demo | diagnose | info``.
+"""The command line: ``ganchroma demo | diagnose | scan | info``.
 
-Exit status: 0 answered, 2 wrong usage or unreadable input (the other files are still answered), 130 interrupted.
+Exit status: 0 answered, 2 wrong usage or unreadable input (the other files are still answered; a scan lists what it
+could not read, and ends with 2 if that is everything), 130 interrupted.
 """
 
 import argparse
@@ -110,6 +111,21 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--html", type=Path, metavar="FILE", help="also write a page with pictures")
     check.set_defaults(command=_diagnose)
 
+    scan = commands.add_parser("scan", help="measure the colour of a whole data set, and find its gray pictures")
+    scan._negative_number_matcher = check._negative_number_matcher
+    scan.add_argument(
+        "paths", nargs="+", metavar="PATH", help="folders, picture files, patterns, .zip, .tar (.gz, ...), .npy, .npz"
+    )
+    scan.add_argument("--workers", type=_integer(1), metavar="N", help="processes (default: one a processor)")
+    scan.add_argument("--out", metavar="STATE.npz", help="the state, for ganchroma.ChromaStats.load")
+    scan.add_argument("--records", metavar="FILE", help="a row a picture: .csv or .parquet")
+    scan.add_argument("--html", metavar="FILE", help="a page with the verdict, a histogram and contact sheets")
+    scan.add_argument("--resume", action="store_true", help="go on where a scan with the same --out was interrupted")
+    scan.add_argument("--value-range", type=float, nargs=2, metavar=("LO", "HI"), help="required for float arrays")
+    scan.add_argument("--layout", choices=("NCHW", "NHWC"), default="NCHW", help="axes of arrays (default NCHW)")
+    scan.add_argument("--json", action="store_true", help="print JSON instead of text")
+    scan.set_defaults(command=_scan)
+
     info = commands.add_parser("info", help="versions, instruction set, threads, OpenMP libraries")
     info.add_argument("--json", action="store_true", help="print JSON instead of a table")
     info.set_defaults(command=_info)
@@ -152,6 +168,24 @@ def _diagnose(options: argparse.Namespace) -> int:
     if options.html is not None:
         book.save_html(options.html)
     return UNUSABLE if failures else ANSWERED
+
+
+def _scan(options: argparse.Namespace) -> int:
+    from ganchroma.scanning import scan
+
+    if options.resume and options.out is None:
+        raise ValueError("--resume needs --out STATE.npz, the file of the scan that was interrupted")
+    settings = ("workers", "out", "records", "html", "resume", "value_range", "layout")
+    found = scan(options.paths, **{name: getattr(options, name) for name in settings})
+    if options.json:
+        _print_json(found.to_dict())
+    else:
+        print(found)
+    if not found.complete:
+        again = f"; go on with --resume --out {options.out}" if options.out is not None else ""
+        print(f"interrupted after {found.images:,} pictures{again}", file=sys.stderr)
+        return INTERRUPTED
+    return ANSWERED if found.images else UNUSABLE
 
 
 def _info(options: argparse.Namespace) -> int:

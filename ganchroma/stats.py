@@ -3,6 +3,7 @@
 import math
 import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
 from typing import Any, Self
@@ -125,6 +126,15 @@ class ChromaStats:
         more._measure(batch)
         return self.merge(more)
 
+    def update_from(self, records: LevelRecords) -> Self:
+        """Add images of bytes that were measured one by one; of these there is no fixed pattern."""
+        if len(records.pixels) == 0:
+            return self
+        more = ChromaStats(BYTE_RANGE, self.layout, self.quantize, self.chroma_samples)
+        more._bytes = True
+        more._fill(records)
+        return self.merge(more)
+
     def _measure(self, batch: Images) -> None:
         """Fill an empty state with one batch."""
         count, _, height, width = batch.pixels.shape
@@ -136,7 +146,7 @@ class ChromaStats:
         if not self._bytes:
             moments = image_records(batch)
             usable[moments[:, 10] > 0] = 0
-            measured, pixels = int(moments[:, 0].sum()), self._count("pixels")
+            measured, pixels = int(moments[:, 0].sum()), self.count("pixels")
             self._counts[[2, 3, 5]] = measured, pixels - measured, usable.sum()
             with np.errstate(over="ignore", invalid="ignore"):  # of values beyond 1e150 ranges: held at the largest
                 self._sums[:15] = _sums.from_floats(np.nan_to_num(_normalized_sums(moments, low, high)))
@@ -192,6 +202,10 @@ class ChromaStats:
         self._extremes = np.array([least, most])
         return self
 
+    def empty_like(self) -> "ChromaStats":
+        """One with the same settings that has seen nothing."""
+        return ChromaStats(self.value_range, self.layout, self.quantize, self.chroma_samples)
+
     def _merge_positions(self, other: "ChromaStats") -> None:
         if self._size == _NO_SIZE:
             self._size = other._size
@@ -204,25 +218,25 @@ class ChromaStats:
     def __add__(self, other: object) -> "ChromaStats":
         if not isinstance(other, ChromaStats):
             return NotImplemented
-        start = ChromaStats(self.value_range, self.layout, self.quantize, self.chroma_samples)
-        return start.merge(self).merge(other)
+        return self.empty_like().merge(self).merge(other)
 
     def __eq__(self, other: object) -> bool:
         """Whether both states are the same to the bit."""
         if not isinstance(other, ChromaStats):
             return NotImplemented
-        mine, theirs = self._state(), other._state()
+        mine, theirs = self.state(), other.state()
         return mine.keys() == theirs.keys() and all(np.array_equal(mine[key], theirs[key]) for key in mine)
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __repr__(self) -> str:
         return (
-            f"ChromaStats(images={self._count('images')}, value_range={self.value_range}, layout={self.layout!r}, "
+            f"ChromaStats(images={self.count('images')}, value_range={self.value_range}, layout={self.layout!r}, "
             f"quantize={self.quantize!r})"
         )
 
-    def _count(self, name: str) -> int:
+    def count(self, name: str) -> int:
+        """One of the counts of the state, e.g. "images", "pixels", "gray_images"."""
         return int(self._counts[_COUNTS.index(name)])
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -238,17 +252,17 @@ class ChromaStats:
         value_range = self.value_range
         if value_range is None:
             raise ValueError("there is nothing to summarise: no images were added, and value_range is not given")
-        images, pixels = self._count("images"), self._count("pixels")
+        images, pixels = self.count("images"), self.count("pixels")
         # A screen shows NaN as black; where nothing else is there, measures of it would look like a gray picture's.
-        shown, drawn = (images, pixels) if self._count("measured") else (0, 0)
+        shown, drawn = (images, pixels) if self.count("measured") else (0, 0)
         within, between, total = self._moments(value_range)
         m3, variant, chroma = (number / 2**_sums.FRACTION_BITS for number in _sums.to_integers(self._sums[_DISPLAY]))
-        gray = tuple(_ratio(self._count(f"gray_{level}"), drawn) for level in range(3))
+        gray = tuple(_ratio(self.count(f"gray_{level}"), drawn) for level in range(3))
         least, most = self._extremes if self._extremes[0] <= self._extremes[1] else (math.nan, math.nan)
         return ChromaSummary(
             images=images,
             pixels=pixels,
-            nonfinite=self._count("nonfinite"),
+            nonfinite=self.count("nonfinite"),
             value_range=value_range,
             within=within,
             between=between,
@@ -259,19 +273,19 @@ class ChromaStats:
             chroma=_ratio(chroma, drawn),
             gray_pixel_share=gray[1],
             gray_pixel_shares=(gray[0], gray[1], gray[2]),
-            gray_images=_ratio(self._count("gray_images"), shown),
+            gray_images=_ratio(self.count("gray_images"), shown),
             clipped_share=(
-                _ratio(self._count("clipped_low"), 3 * drawn),
-                _ratio(self._count("clipped_high"), 3 * drawn),
+                _ratio(self.count("clipped_low"), 3 * drawn),
+                _ratio(self.count("clipped_high"), 3 * drawn),
             ),
-            near_end_share=_ratio(self._count("near_low") + self._count("near_high"), 3 * drawn),
+            near_end_share=_ratio(self.count("near_low") + self.count("near_high"), 3 * drawn),
             minimum=float(least),
             maximum=float(most),
         )
 
     def _moments(self, value_range: tuple[float, float]) -> tuple[ColorMoments, ColorMoments, ColorMoments]:
         """Within, between, total: from the sums by exact integer arithmetic, rounded once."""
-        n, one = self._count("measured"), 2**_sums.FRACTION_BITS
+        n, one = self.count("measured"), 2**_sums.FRACTION_BITS
         if n == 0:
             empty = ColorMoments.empty(value_range)
             return empty, empty, empty
@@ -284,7 +298,7 @@ class ChromaStats:
         mean = np.array([s / (n * one) for s in sums])
         between = np.array(apart)[_MATRIX]
         rounding = 1e-12 * (total[[0, 3, 5]].sum() + mean @ mean)  # a millionth of the spread, in std
-        if self._count("images") < 2 or np.trace(between) <= rounding:
+        if self.count("images") < 2 or np.trace(between) <= rounding:
             between = np.zeros((3, 3))
         low, high = value_range
         unit, origin = (1.0, 0.0) if self._bytes else (high - low, (low + high) / 2)
@@ -296,7 +310,7 @@ class ChromaStats:
 
     def _fixed(self, value_range: tuple[float, float]) -> ColorMoments | None:
         """E[covariance of the mean image of N] = fixed + (within - fixed) / N, solved for `fixed`."""
-        images = self._count("position_images")
+        images = self.count("position_images")
         if self._positions is None or images < 2:
             return None
         low, high = value_range
@@ -311,7 +325,8 @@ class ChromaStats:
 
     # -- files ----------------------------------------------------------------------------------------------------
 
-    def _state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The arrays that `save` writes; `from_state` makes the same of them."""
         state = {
             "version": np.array(VERSION),
             "layout": np.array(self.layout),
@@ -337,7 +352,7 @@ class ChromaStats:
             If the file can't be written; what stood there is then untouched.
         """
         buffer = BytesIO()
-        np.savez(buffer, **self._state())  # type: ignore[arg-type]
+        np.savez(buffer, **self.state())  # type: ignore[arg-type]
         write_bytes(path, buffer.getvalue())
 
     @classmethod
@@ -356,7 +371,7 @@ class ChromaStats:
         name = check_path(path)
         try:
             with open(name, "rb") as file:
-                return cls._from_state(read_npz(file))
+                return cls.from_state(read_npz(file))
         except MemoryError:
             raise MemoryError(f"{name} can't be read as ChromaStats: not enough memory") from None
         except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile, zlib.error) as error:
@@ -364,7 +379,14 @@ class ChromaStats:
             raise ValueError(f"{name} can't be read as ChromaStats: {reason}") from None
 
     @classmethod
-    def _from_state(cls, state: dict[str, NDArray[Any]]) -> "ChromaStats":
+    def from_state(cls, state: Mapping[str, NDArray[Any]]) -> "ChromaStats":
+        """A state from what `state` gave, checked as far as a look at the sums tells.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is none, or comes from a newer version.
+        """
         version = int(state["version"])
         if not 1 <= version <= VERSION:
             raise ValueError(f"it has version {version}, this program reads versions 1 to {VERSION}")
@@ -388,7 +410,7 @@ class ChromaStats:
 
     def _check_numbers(self) -> None:
         """Refuse what no images can have led to, as far as a look at the sums tells."""
-        count, parts = self._count, ("measured", "nonfinite", "gray_0", "gray_1", "gray_2")
+        count, parts = self.count, ("measured", "nonfinite", "gray_0", "gray_1", "gray_2")
         if (
             (self._counts < 0).any()
             or (self._bytes is None) != (count("images") == 0)
@@ -408,7 +430,7 @@ class ChromaStats:
             raise ValueError(f"its extremes contradict each other: {least} to {most}")
 
 
-def _entry(state: dict[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
+def _entry(state: Mapping[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
     array = state[name]
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{name} has dtype {array.dtype} and shape {array.shape}, not {np.dtype(dtype)} and {shape}")

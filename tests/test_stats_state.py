@@ -191,7 +191,7 @@ def test_damaged_files_are_refused(rng, tmp_path):
     ],
 )
 def test_wrong_state_files(rng, tmp_path, changes, text):
-    state = stats_of(rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8))._state()
+    state = stats_of(rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)).state()
     for name, change in changes.items():
         if isinstance(change, dict):  # one row of many
             ((row, value),) = change.items()
@@ -206,7 +206,7 @@ def test_wrong_state_files(rng, tmp_path, changes, text):
 
 def test_a_header_that_promises_too_much_is_no_reason_to_take_memory(rng, tmp_path):
     path = tmp_path / "state.npz"
-    state = stats_of(rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8))._state()
+    state = stats_of(rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)).state()
     np.savez(path, **state)
     with zipfile.ZipFile(path, "a") as archive, archive.open("sums2.npy", "w") as part:
         np.lib.format.write_array_header_1_0(part, {"descr": "<f8", "fortran_order": False, "shape": (10**13,)})

@@ -18,11 +18,13 @@ from ganchroma.torch.inspect import inspect
 from ganchroma.torch.modules import output_layer, to_module
 from ganchroma.torch.monitor import ChromaMonitor, ColorCollapse
 from ganchroma.torch.ops import conv2d, conv_transpose2d
+from ganchroma.torch.reduce import all_reduce
 
 __all__ = [
     "ChromaMetric",
     "ChromaMonitor",
     "ColorCollapse",
+    "all_reduce",
     "calibrate_",
     "conv2d",
     "conv_transpose2d",

@@ -71,7 +71,7 @@ class ChromaMetric(Metric):  # type: ignore[misc]
         super().__init__(**options)
         parse_rule(quantize, "quantize")
         self.value_range, self.quantize = check_value_range(value_range), quantize
-        empty = ChromaStats(self.value_range)._state()
+        empty = ChromaStats(self.value_range).state()
         self.add_state("counts", torch.from_numpy(empty["counts"]), dist_reduce_fx="sum")
         self.add_state("sums", torch.from_numpy(empty["sums"]), dist_reduce_fx="sum")
         self.add_state("kinds", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")
@@ -84,7 +84,7 @@ class ChromaMetric(Metric):  # type: ignore[misc]
             raise TypeError(f"images must be a tensor, got {type(images).__name__}")
         pixels = to_array(images)
         is_bytes = images.dtype == torch.uint8
-        state = ChromaStats(None if is_bytes else self.value_range, quantize=self.quantize).update(pixels)._state()
+        state = ChromaStats(None if is_bytes else self.value_range, quantize=self.quantize).update(pixels).state()
         device = self.counts.device
         self.counts += torch.from_numpy(state["counts"]).to(device)
         self.sums = torch.from_numpy(_sums.normalized(self.sums.cpu().numpy() + state["sums"])).to(device)
@@ -115,11 +115,11 @@ class ChromaMetric(Metric):  # type: ignore[misc]
         if all(seen):
             raise ValueError(f"{seen[_BYTES]} pictures of bytes and {seen[_FLOATS]} of floats: they don't merge")
         made = ChromaStats((0.0, 255.0) if seen[_BYTES] else self.value_range, quantize=self.quantize)
-        state = made._state()
+        state = made.state()
         state["counts"] = self.counts.cpu().numpy()
         state["sums"] = _sums.normalized(self.sums.cpu().numpy())
         state["extremes"] = np.array([self.least.item(), self.most.item()])
         if any(seen):
             state["kind"] = np.array("bytes" if seen[_BYTES] else "floats")
             state["size"] = np.array(_MIXED_SIZES)
-        return ChromaStats._from_state(state)
+        return ChromaStats.from_state(state)

@@ -1,0 +1,109 @@
+"""A place becomes a picture, (1, 3, H, W) bytes."""
+
+import io
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ganchroma._files import read_picture
+from ganchroma._images import Images, Layout, read_images
+from ganchroma.color import quantize
+from ganchroma.scanning.places import Found, Place
+
+Range = tuple[float, float]
+
+
+class Reader:
+    """Reads places, with the archive or array opened last at hand.
+
+    Parameters
+    ----------
+    value_range : (float, float) or None
+        Of arrays of floats, which become the 8-bit levels that a screen would show.
+    layout : {"NCHW", "NHWC"}
+        Of arrays.
+    """
+
+    def __init__(self, value_range: Range | None = None, layout: Layout = "NCHW") -> None:
+        self.value_range, self.layout = value_range, layout
+
+    def read(self, found: Found) -> Images:
+        """One picture.
+
+        Raises
+        ------
+        Exception
+            Whatever its format's code happens to meet.
+        """
+        place, data = found.place, found.data
+        if place.row >= 0 or place.path.lower().endswith((".npy", ".npz")):
+            return self._row(place)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a picture's metadata, or that it is large
+            stream = _stream(place) if data is None else io.BytesIO(data)
+            picture = read_picture(place.name, stream)
+        return read_images(picture, None, "NHWC")
+
+    def _row(self, place: Place) -> Images:
+        array = _kept(_open_array, place.path, place.member)
+        row = np.asarray(array[place.row] if place.row >= 0 else array)
+        levels = row
+        if row.dtype != np.uint8:
+            levels = quantize(row, value_range=self.value_range, layout=self.layout)
+        return read_images(levels, None, self.layout)
+
+
+def _stream(place: Place) -> Any:
+    """An open stream of the picture's bytes; None where the path itself is one."""
+    if not place.member:
+        return None
+    if place.offset >= 0:
+        file = _kept(_open_file, place.path)
+        return io.BytesIO(os.pread(file.fileno(), place.size, place.offset))
+    if place.path.lower().endswith(".zip"):
+        return io.BytesIO(_kept(_open_zip, place.path).read(place.member))
+    import tarfile
+
+    with tarfile.open(place.path) as archive:
+        stream = archive.extractfile(place.member)
+        return io.BytesIO(b"" if stream is None else stream.read())
+
+
+def _open_file(path: str) -> Any:
+    return open(path, "rb")
+
+
+def _open_zip(path: str) -> Any:
+    import zipfile
+
+    return zipfile.ZipFile(path)
+
+
+def _open_array(path: str, member: str) -> NDArray[Any]:
+    if not path.lower().endswith(".npz"):
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
+    with np.load(path, allow_pickle=False) as archive:
+        return np.asarray(archive[member])
+
+
+_OPENED = threading.local()  # threads of one worker don't share a position in a file
+
+
+def _kept(opener: Callable[..., Any], path: str, *more: str) -> Any:
+    """What `opener` gives for the file, as long as the same is asked for again and the file is the same."""
+    status = os.stat(path)
+    key = (opener, path, more, status.st_ino, status.st_mtime_ns, status.st_size)
+    if getattr(_OPENED, "key", None) != key:
+        close = getattr(getattr(_OPENED, "value", None), "close", None)
+        if close is not None:
+            close()
+        _OPENED.key, _OPENED.value = None, None
+        _OPENED.value = opener(path, *more)
+        _OPENED.key = key
+    return _OPENED.value

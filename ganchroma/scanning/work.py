@@ -1,0 +1,106 @@
+"""A scan from its paths to its files, whoever measures the units."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ganchroma._files import check_path
+from ganchroma._progress import counter
+from ganchroma.scanning import checkpoint, places
+from ganchroma.scanning.checkpoint import Progress
+from ganchroma.scanning.engines import Unit
+from ganchroma.scanning.measuring import Part, Settings
+from ganchroma.scanning.records import RecordWriter, check_records
+from ganchroma.scanning.result import Scan
+
+SAVE_EVERY = 30.0  # seconds
+
+Run = Callable[[Iterator[Unit]], Generator[tuple[Unit, Part], None, None]]
+
+
+class Files:
+    """What a scan writes, checked before it begins."""
+
+    def __init__(self, out: Any, records: Any, html: Any, resume: Any) -> None:
+        self.out = None if out is None else check_path(out, "out")
+        self.records = None if records is None else check_records(records)
+        self.html = None if html is None else check_path(html, "html")
+        if not isinstance(resume, bool):
+            raise TypeError(f"resume must be True or False, got {resume!r}")
+        if resume and self.out is None:
+            raise ValueError("resume needs out, the file of the scan that was interrupted")
+        self.resume = resume
+
+
+def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_progress: bool) -> Scan:
+    """Find the pictures, have their units measured by `run`, which gives parts in order, and write what came out."""
+    begun = time.perf_counter()
+    told = {"paths": paths, "value_range": settings.value_range, "layout": settings.layout, "records": files.records}
+    aside = None if files.out is None else checkpoint.beside(files.out)
+    before = checkpoint.load(aside, told) if aside is not None and files.resume else None
+    so_far = Progress(Part()) if before is None else before
+    found = places.find(paths)
+    so_far.skip(found)
+    writer = None if files.records is None else RecordWriter(files.records, so_far.record_bytes)
+
+    def save() -> None:
+        if writer is not None:
+            so_far.record_bytes = writer.flush()
+        if aside is not None:
+            checkpoint.save(aside, so_far, told)
+
+    complete, saved = False, time.monotonic()
+    bar = counter(
+        "scan", "picture", shown=show_progress, total=places.count(paths) if show_progress else None, done=so_far.done
+    )
+    parts = run(places.units(found))
+    try:
+        for unit, part in parts:
+            with _whole():
+                so_far.add(unit, part)
+                if writer is not None:
+                    writer.write(part.rows)
+            bar.update(len(unit))
+            if time.monotonic() > saved + SAVE_EVERY:
+                save()
+                saved = time.monotonic()
+        complete = True
+    except KeyboardInterrupt:
+        pass  # the answer is of what there is so far, and says so
+    finally:
+        bar.close()
+        parts.close()
+        if not complete:
+            save()
+        if writer is not None:
+            writer.close()
+    result = Scan.of(so_far.part, settings, time.perf_counter() - begun, complete)
+    if files.out is not None:
+        result.stats.save(files.out)
+    if complete and writer is not None:
+        writer.finish()
+    if complete and aside is not None and os.path.exists(aside):
+        os.unlink(aside)
+    if files.html is not None:
+        result.save_html(files.html)
+    return result
+
+
+@contextmanager
+def _whole() -> Iterator[None]:
+    """An interrupt in here waits for its end: what was half added would be lost, or be added twice."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # interrupts go to the main thread
+        return
+    heard: list[tuple[Any, ...]] = []
+    before = signal.signal(signal.SIGINT, lambda *given: heard.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard and callable(before):
+        before(*heard[0])
