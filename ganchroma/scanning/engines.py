@@ -53,13 +53,18 @@ class Processes:
         return self._pool.submit(self.measuring, unit)
 
     def renew(self) -> None:
-        """New processes, begun in the way that this platform prefers or the program chose."""
-        context = multiprocessing.get_context()
+        """New processes."""
+        context = multiprocessing.get_context(start_method())
         self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_leave_interrupts_alone)
 
     def close(self) -> None:
         """End without waiting for what was not begun."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def start_method() -> str:
+    """How processes begin: as this platform prefers or the program chose."""
+    return multiprocessing.get_start_method()
 
 
 def _leave_interrupts_alone() -> None:

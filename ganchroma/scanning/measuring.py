@@ -1,6 +1,7 @@
 """What is measured of a few pictures, so that the parts of a scan add up to the same whole however it was split."""
 
 import heapq
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from ganchroma.scanning.places import Found, Place
 from ganchroma.scanning.reading import Range, Reader
 from ganchroma.stats import ChromaStats
 
-CHROMA_SAMPLES = 1024  # pixels of a picture: with all of them chroma would take as long as decoding
+CHROMA_SAMPLES = 512  # pixels of a picture: with all of them chroma would take as long as decoding
 BINS, BIN_WIDTH = 64, 2.5  # of M3; what is beyond is in the last
 EXTREMES = 24  # pictures at either end to look at
 
@@ -96,20 +97,22 @@ def measure(unit: Sequence[Found], settings: Settings) -> Part:
     """The measures of the pictures of one unit, by one thread."""
     part, reader = Part(), Reader(settings.value_range, settings.layout)
     records, seen, sizes = LevelRecords.empty(len(unit)), list[Place](), list[tuple[int, int]]()
-    for found in unit:
-        name = found.place.name
-        try:
-            if found.reason:
-                raise ValueError(found.reason)
-            picture = reader.read(found)
-            records.measure(len(seen), picture, "round", CHROMA_SAMPLES, threads=1)
-        except ImportError:
-            raise  # for every picture
-        except Exception as error:  # decoders raise whatever their format's code happens to meet
-            part.unreadable.append((name, reason_of(error).removeprefix(f"{name}: ")))
-            continue
-        seen.append(found.place)
-        sizes.append((picture.pixels.shape[3], picture.pixels.shape[2]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a picture's metadata, or that it is large
+        for found in unit:
+            try:
+                if found.reason:
+                    raise ValueError(found.reason)
+                picture = reader.read(found)
+                records.measure(len(seen), picture, "round", CHROMA_SAMPLES, threads=1)
+            except ImportError:
+                raise  # it would be so for every picture
+            except Exception as error:  # decoders raise whatever their format's code happens to meet
+                name = found.place.name
+                part.unreadable.append((name, reason_of(error).removeprefix(f"{name}: ")))
+                continue
+            seen.append(found.place)
+            sizes.append((picture.pixels.shape[3], picture.pixels.shape[2]))
     if seen:
         _add(part, records.first(len(seen)), seen, sizes if settings.rows else None)
     return part

@@ -64,7 +64,7 @@ def fragment(scan: "Scan", grayest: NDArray[np.uint8] | None, most_colorful: NDA
     ]
     found = scan.summary()
     if found is not None:
-        parts.append(_colors({"these pictures": found.within, "natural images": NATURAL}))
+        parts.append(_colors({"these pictures": found.within, "natural images": NATURAL.to(found.value_range)}))
         parts.append(_histogram(scan.histogram))
         parts.append(_sheet("The grayest", grayest, scan.grayest))
         parts.append(_sheet("The most colourful", most_colorful, scan.most_colorful))

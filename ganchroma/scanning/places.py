@@ -12,7 +12,7 @@ _NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tif
 PICTURES = frozenset(f".{name}" for name in _NAMES.split())
 ARRAYS = frozenset({".npy", ".npz"})
 ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-UNIT = 32  # pictures that are measured in one go
+UNIT = 64  # pictures that are measured in one go
 
 
 class Place(NamedTuple):
@@ -142,8 +142,13 @@ def _is_tar(name: str) -> bool:
     return name.lower().endswith(ARCHIVES) and not name.lower().endswith(".zip")
 
 
+def is_array(path: str) -> bool:
+    """Whether a file holds pictures as NumPy arrays."""
+    return path[-4:].lower() in ARRAYS
+
+
 def _is_container(name: str) -> bool:
-    return _suffix(name) in ARRAYS or name.lower().endswith(ARCHIVES)
+    return is_array(name) or name.lower().endswith(ARCHIVES)
 
 
 def _inside(path: str) -> Iterator[Found]:
@@ -152,7 +157,7 @@ def _inside(path: str) -> Iterator[Found]:
         yield Found(Place(path))
         return
     suffix = _suffix(path)
-    inside = _rows if suffix in ARRAYS else _zipped if suffix == ".zip" else _tarred
+    inside = _rows if is_array(path) else _zipped if suffix == ".zip" else _tarred
     try:
         yield from inside(path)
     except Exception as error:  # a damaged archive can fail anywhere in what decompresses it

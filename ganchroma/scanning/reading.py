@@ -3,7 +3,6 @@
 import io
 import os
 import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma._files import read_picture
-from ganchroma._images import Images, Layout, read_images
+from ganchroma._images import BYTE_RANGE, Images, Layout, read_images
 from ganchroma.color import quantize
-from ganchroma.scanning.places import Found, Place
+from ganchroma.scanning.places import Found, Place, is_array
 
 Range = tuple[float, float]
 
@@ -41,13 +40,11 @@ class Reader:
             Whatever its format's code happens to meet.
         """
         place, data = found.place, found.data
-        if place.row >= 0 or place.path.lower().endswith((".npy", ".npz")):
+        if is_array(place.path):
             return self._row(place)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a picture's metadata, or that it is large
-            stream = _stream(place) if data is None else io.BytesIO(data)
-            picture = read_picture(place.name, stream)
-        return read_images(picture, None, "NHWC")
+        stream = _stream(place) if data is None else io.BytesIO(data)
+        picture = read_picture(place.path if stream is None else place.name, stream)
+        return Images(picture.transpose(2, 0, 1)[np.newaxis], BYTE_RANGE, "NHWC", True, picture.dtype)
 
     def _row(self, place: Place) -> Images:
         array = _kept(_open_array, place.path, place.member)
@@ -85,7 +82,7 @@ def _open_zip(path: str) -> Any:
 
 
 def _open_array(path: str, member: str) -> NDArray[Any]:
-    if not path.lower().endswith(".npz"):
+    if path.lower().endswith(".npy"):
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         return array
     with np.load(path, allow_pickle=False) as archive:
