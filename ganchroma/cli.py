@@ -177,6 +177,7 @@ def _scan(options: argparse.Namespace) -> int:
         raise ValueError("--resume needs --out STATE.npz, the file of the scan that was interrupted")
     settings = ("workers", "out", "records", "html", "resume", "value_range", "layout")
     found = scan(options.paths, **{name: getattr(options, name) for name in settings})
+    found = replace(found, unreadable=[(name, _in_options(reason)) for name, reason in found.unreadable])
     if options.json:
         _print_json(found.to_dict())
     else:

@@ -32,7 +32,7 @@ PYTHON_LAYERS = [
     ],
     ["diagnosis"],
     ["demo"],
-    ["torch", "scanning", "distributed"],
+    ["scanning", "distributed", "torch"],
     ["cli"],
 ]
 # Inside diagnosis/ data flows one way: evidence -> trace -> causes -> findings -> what people see.
@@ -45,11 +45,22 @@ DIAGNOSIS_LAYERS = [
     ["words", "pictures", "plots", "page", "report"],
 ]
 
+# Inside scanning/ too: places -> pictures -> measures -> who measures them -> what is kept and said of it.
+SCANNING_LAYERS = [
+    ["places"],
+    ["reading"],
+    ["measuring"],
+    ["engines", "checkpoint", "records", "page", "result"],
+    ["work"],
+    ["local"],
+]
+
 # Where packages that are not always installed may be imported at all.
 ONLY_IN = {
     "torch": "ganchroma/torch/",
     "torchmetrics": "ganchroma/torch/metric.py",
     "sklearn": "ganchroma/torch/experiments/photographs.py",
+    "pyarrow": "ganchroma/scanning/records.py",
     "dask": "ganchroma/distributed.py",
     "distributed": "ganchroma/distributed.py",
 }
@@ -206,6 +217,11 @@ def test_python_imports_point_down():
 def test_diagnosis_flows_one_way():
     files = [path for path in PYTHON_FILES if "diagnosis" in path.parts]
     assert upward(files, "ganchroma.diagnosis", DIAGNOSIS_LAYERS) == []
+
+
+def test_scanning_flows_one_way():
+    files = [path for path in PYTHON_FILES if "scanning" in path.parts]
+    assert upward(files, "ganchroma.scanning", SCANNING_LAYERS) == []
 
 
 def test_optional_packages_stay_where_they_belong():

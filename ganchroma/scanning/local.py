@@ -84,7 +84,7 @@ def scan(
     >>> found
     Scan(images=8, gray=0, unreadable=0, complete=True)
     >>> found.verdict
-    'The claim does not hold: 0 of 8 pictures (0 %) are gray. The data has colour (M3 127.1).'
+    'The claim does not hold: 0 of 8 pictures (0 %) are gray. The data has colour (M3 139.5).'
     """
     settings = Settings.of(value_range, layout, records is not None)
     count = processor_limit() if workers is None else check_integer(workers, "workers", 1)

@@ -37,6 +37,17 @@ class Scan:
         How long it took.
     complete : bool
         False after an interrupt.
+
+    Examples
+    --------
+    >>> import tempfile, ganchroma as gch
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.save(f"{folder}/gray.npy", np.full((5, 3, 16, 16), 90, np.uint8))
+    ...     found = gch.scan(folder, workers=1)
+    >>> found.gray, found.gray_share, found.grayest[0][1]
+    (5, 1.0, 0.0)
+    >>> found.verdict
+    'The claim holds: 5 of 5 pictures (100 %) are gray. What learns from them makes gray pictures.'
     """
 
     stats: ChromaStats

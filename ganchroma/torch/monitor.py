@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch._compile import _disable_dynamo
 from torch.utils._python_dispatch import _get_current_dispatch_mode
@@ -22,6 +23,7 @@ from ganchroma.stats import ChromaStats
 from ganchroma.torch.flow import Watch
 from ganchroma.torch.modules import _tensor
 from ganchroma.torch.records import ChromaRecord, plot_records
+from ganchroma.torch.reduce import all_reduce
 from ganchroma.torch.search import _outputs, to_array
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ class ChromaMonitor:
     limit : int
         Records to keep, at least 2. When as many are there, every second one is dropped and from then on only every
         second new one kept, then every fourth, and so on; all are measured, judged and passed to `callback`.
+    group : torch.distributed.ProcessGroup, optional
+        Each record is of the pictures of all its ranks together, the same on every rank; all of them have to record
+        the same number of times, as they do behind ``DistributedDataParallel``. Some may have no pictures. The warning
+        comes from the first rank alone. Without it each process watches its own pictures.
     callback : callable, optional
         Called with each `ChromaRecord`, after any warning. What it raises goes through, so it can end the training;
         the generator's forwards in it don't count.
@@ -90,12 +96,14 @@ class ChromaMonitor:
         every: int = 1,
         images: int = 16,
         limit: int = 4096,
+        group: Any = None,
         callback: Callable[[ChromaRecord], object] | None = None,
     ) -> None:
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be callable or None, got {callback!r}")
         if not isinstance(head, str):
             _find_head(head, None)  # a name has to wait for the generator
+        self.group = _check_group(group)
         self.head, self.callback, self.value_range = head, callback, check_value_range(value_range)
         self.every, self.images, self.limit = (
             _whole(every, "every"),
@@ -178,7 +186,8 @@ class ChromaMonitor:
         layer = _find_head(self.head if head is None else head, self._generator)
         self._recording = True
         try:
-            record = _measured(step, _pixels(images, self.images), self.value_range, layer)
+            pixels = _pixels(images, self.images, least=0 if self.group is not None else 1)
+            record = _measured(step, pixels, self.value_range, layer, self.group)
             self._keep(record)
             self._judge(record)
             if self.callback is not None:
@@ -205,6 +214,8 @@ class ChromaMonitor:
                 what = f"no colour has appeared in {self._records} records, up to step {record.step}"
             stage, why = _stage(record)
             self._collapse = (record.step, stage)
+            if self.group is not None and dist.get_rank(self.group) > 0:
+                return
             warnings.warn(f"{what}; stage: {stage}. {why} {_numbers(record)}", ColorCollapse, _level_of_user())
 
     @property
@@ -284,8 +295,11 @@ class _Stats(ChromaStats):
         return None
 
 
-def _measured(step: int, pixels: Any, value_range: tuple[float, float], head: nn.Module | None) -> ChromaRecord:
-    seen = _Stats(None if pixels.dtype == np.uint8 else value_range).update(pixels).summary()
+def _measured(
+    step: int, pixels: Any, value_range: tuple[float, float], head: nn.Module | None, group: Any
+) -> ChromaRecord:
+    stats = _Stats(None if pixels.dtype == np.uint8 else value_range).update(pixels)
+    seen = (stats if group is None else all_reduce(stats, group)).summary()
     now, pairs = seen.within, tuple(seen.within.correlation.tolist())
     measures = now.achromatic_share, pairs, seen.colorfulness, seen.chroma, now.std_levels, seen.near_end_share
     return ChromaRecord(step, *measures, None if head is None else _filter_cosines(head))
@@ -301,15 +315,21 @@ def _pictures_in(output: Any) -> Tensor:
     raise TypeError(f"generator returned {given}; accepted: a tensor (N, 3, H, W), or tuple, list or dict with one")
 
 
-def _pixels(images: Any, count: int) -> Any:
+def _pixels(images: Any, count: int, least: int) -> Any:
     """The first pictures as an array; only they are copied from a device."""
     if isinstance(images, Tensor) and not (images.is_floating_point() or images.dtype == torch.uint8):
         raise TypeError(f"images has dtype {images.dtype}; accepted: floating point, or uint8")
     batch = images if isinstance(images, Tensor) else as_array(images, "images", dtypes=("uint8", *FLOATS))
     shape = tuple(batch.shape)
-    if len(shape) != 4 or shape[1] != 3 or 0 in shape:
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape[2:] or shape[0] < least:
         raise ValueError(f"images has shape {shape}; accepted: (N, 3, H, W) with at least one pixel")
     return to_array(batch.detach()[:count]) if isinstance(batch, Tensor) else batch[:count]
+
+
+def _check_group(group: Any) -> Any:
+    if group is not None and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
+        raise TypeError(f"group must be a torch.distributed.ProcessGroup or None, got {type(group).__name__}")
+    return group
 
 
 def _whole(value: Any, name: str, least: int = 1) -> int:

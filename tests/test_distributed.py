@@ -1,0 +1,74 @@
+"""Scans and statistics on Dask's workers, which are processes here; one of them is killed."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from pictures import as_tar, make_pictures
+
+import ganchroma as gch
+from ganchroma.scanning import places
+
+dask_array = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+pytest.importorskip("PIL.Image")
+# Of Dask's own: a worker that is killed cannot close what it had open.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        distributed.LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None, processes=True) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_chroma_of_a_dask_array(client):
+    levels = np.random.default_rng(0).integers(0, 256, (50, 3, 12, 10), dtype=np.uint8)
+    stats = gch.distributed.chroma_stats(dask_array.from_array(levels, chunks=(7, 3, 5, 10)), client=client)
+    assert stats == gch.ChromaStats().update(levels)
+    floats = (levels / 255).astype(np.float32).transpose(0, 2, 3, 1)
+    options = {"value_range": (0, 1), "layout": "NHWC", "quantize": "floor", "chroma_samples": 16}
+    stats = gch.distributed.chroma_stats(dask_array.from_array(floats, chunks=(16, 12, 10, 3)), **options)
+    assert stats == gch.ChromaStats(**options).update(floats)
+    none = dask_array.zeros((0, 3, 4, 4), dtype=np.uint8)
+    assert gch.distributed.chroma_stats(none) == gch.ChromaStats()
+    with pytest.raises(TypeError, match=r"images must be a dask\.array\.Array, got ndarray"):
+        gch.distributed.chroma_stats(levels)
+    with pytest.raises(ValueError, match=r"images must have four axes.*\(3, 12, 10\)"):
+        gch.distributed.chroma_stats(dask_array.from_array(levels[0]))
+
+
+def test_a_killed_worker_changes_nothing(client, tmp_path, monkeypatch):
+    pictures = make_pictures(tmp_path / "all", count=120)
+    whole = gch.scan(pictures.folder, workers=1, out=tmp_path / "whole.npz", records=tmp_path / "whole.csv")
+    monkeypatch.setattr(places, "units", lambda found, plain=places.units: plain(found, 4))
+    submit, submitted = gch.distributed._Cluster.submit, []
+
+    def submit_and_kill(self, unit):
+        submitted.append(unit)
+        if len(submitted) == 12:
+            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+        return submit(self, unit)
+
+    monkeypatch.setattr(gch.distributed._Cluster, "submit", submit_and_kill)
+    options = {"client": client, "show_progress": False}
+    found = gch.distributed.scan(pictures.folder, out=tmp_path / "again.npz", records=tmp_path / "again.csv", **options)
+    assert len(submitted) == 30
+    assert found.unreadable == whole.unreadable
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "whole.csv").read_text()
+    for suffix, mode in (("tar", "w"), ("tgz", "w:gz")):
+        shard = as_tar(pictures, tmp_path / f"shard.{suffix}", mode)
+        assert gch.distributed.scan(shard, **options).stats == whole.stats
+
+
+def test_a_scan_needs_a_cluster(tmp_path, monkeypatch):
+    monkeypatch.setattr(gch.distributed, "get_client", lambda: (_ for _ in ()).throw(ValueError("none")))
+    with pytest.raises(ValueError, match=r"there is no Dask client; make one first: distributed\.Client\(\)"):
+        gch.distributed.scan(tmp_path)
+    with pytest.raises(TypeError, match=r"client must be a distributed\.Client, got str"):
+        gch.distributed.scan(tmp_path, "tcp://here")

@@ -1,0 +1,157 @@
+"""`ganchroma scan`: answers, exit status, Ctrl-C; and the scripts in examples/ that scan."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from pictures import make_pictures
+from support import ROOT
+
+import ganchroma as gch
+from ganchroma import cli
+
+pytest.importorskip("PIL.Image")
+
+COPIES = 120  # of a folder: enough work that Ctrl-C comes before its end
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+def run(capsys, *arguments):
+    status = cli.main(["scan", *(str(argument) for argument in arguments)])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_text(pictures, capsys, tmp_path):
+    status, out, _ = run(capsys, pictures.folder, "--workers", 1, "--html", tmp_path / "page.html")
+    assert status == 0
+    assert "57 pictures in" in out
+    assert "The claim holds in part: 6 of 57 pictures (10.5 %) are gray." in out
+    assert (tmp_path / "page.html").stat().st_size > 10_000
+
+
+def test_json(pictures, capsys, tmp_path):
+    files = ["--out", tmp_path / "state.npz", "--records", tmp_path / "rows.csv"]
+    status, out, _ = run(capsys, pictures.folder, "--workers", 2, "--json", *files)
+    told = json.loads(out)
+    assert status == 0
+    assert (told["images"], told["gray"], told["gray_share"]) == (57, 6, 6 / 57)
+    assert {os.path.relpath(path, pictures.folder) for path in told["unreadable"]} == pictures.broken
+    assert told["summary"] == gch.ChromaStats.load(tmp_path / "state.npz").summary().to_dict()
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 58
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["nowhere"], "ganchroma: nowhere: no such file or folder"),
+        ([".", "--resume"], "ganchroma: --resume needs --out STATE.npz"),
+        ([".", "--records", "a.txt"], "ganchroma: records is a.txt; accepted"),
+        (["floats.npy", "--layout", "NHWC"], ""),
+    ],
+)
+def test_what_cannot_be_done(tmp_path, monkeypatch, capsys, arguments, text):
+    monkeypatch.chdir(tmp_path)
+    np.save("floats.npy", np.zeros((2, 4, 4, 3)))
+    status, out, err = run(capsys, *arguments)
+    assert status == 2
+    assert text in err
+    if not text:
+        assert "floats.npy[0]: --value-range is required" in out
+        assert run(capsys, *arguments, "--value-range", "-1", "1")[0] == 0
+
+
+def interrupted(folder, out, *options):
+    """Start the program, send Ctrl-C once it works, and wait for its end."""
+    command = [sys.executable, "-m", "ganchroma.cli", "scan", str(folder), "--out", str(out), *options]
+    begun = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (out.parent / "rows.csv.part").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.killpg(begun.pid, signal.SIGINT)  # as a terminal does: to all of its processes
+    text, errors = begun.communicate(timeout=60)
+    return begun.returncode, text, errors
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_interrupt_keeps_what_there_is(tmp_path, workers):
+    big = make_pictures(tmp_path / "some", count=40, sides=(256, 300))
+    folders = [tmp_path / "all" / str(copy) for copy in range(COPIES)]
+    for folder in folders:
+        folder.parent.mkdir(exist_ok=True)
+        folder.symlink_to(big.folder)
+    state, rows = tmp_path / "state.npz", tmp_path / "rows.csv"
+    options = ["--workers", workers, "--records", str(rows)]
+    status, text, errors = interrupted(tmp_path / "all", state, *options)
+    assert status == 130, (text, errors)
+    assert "interrupted: this is not all" in text
+    assert f"go on with --resume --out {state}" in errors
+    assert "Traceback" not in errors
+    before = gch.ChromaStats.load(state).count("images")
+    assert before < COPIES * 37
+    found = gch.scan(str(tmp_path / "all"), out=state, records=rows, resume=True, workers=2, show_progress=False)
+    assert found.images == COPIES * 37
+    assert found.gray == COPIES * len(big.gray)
+    assert len(rows.read_text().splitlines()) == COPIES * 37 + 1
+    assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob("*.progress"))
+
+
+# -- examples -----------------------------------------------------------------------------------------------------
+
+
+def example(name, *arguments, folder, program=(sys.executable,)):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [*program, str(ROOT / "examples" / name), *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_examples_are_all_tested():
+    names = {path.name for path in (ROOT / "examples").glob("*.py")}
+    assert names == {"scan_folder.py", "scan_dask.py", "statistics_ddp.py", "generator_samples.py"}
+
+
+def test_example_of_a_folder(pictures, tmp_path):
+    out = example("scan_folder.py", pictures.folder, folder=tmp_path)
+    assert "6 gray pictures:" in out
+    assert "scanned twice: 114 pictures, gray share 0.105" in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "rows.csv", "state.npz"]
+
+
+def test_example_of_samples(tmp_path):
+    first, second = example("generator_samples.py", "--samples", 70, folder=tmp_path).splitlines()
+    assert first == second
+    assert first.startswith("ColorMoments(count=286720")
+
+
+def test_example_of_dask(pictures, tmp_path):
+    pytest.importorskip("distributed")
+    out = example("scan_dask.py", pictures.folder, folder=tmp_path)
+    assert "57 pictures in" in out
+    assert "512 images, 524,288 pixels" in out
+
+
+def test_example_of_ddp(tmp_path):
+    pytest.importorskip("torch.distributed.run")
+    program = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "3")
+    out = example("statistics_ddp.py", folder=tmp_path, program=program)
+    assert "the same as one process finds: True" in out
+    assert "ChromaMonitor(records=3, last_step=2, attached=False)" in out
