@@ -11,7 +11,7 @@ C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] benchmarks/*.c)
 
 .PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan notebooks parity check-prediction \
-    operator-norm claims confusion wheel clean core c-checks
+    operator-norm claims confusion scale wheel clean core c-checks
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -74,6 +74,10 @@ claims: $(VENV)/extra-test ## what the article claims, measured and trained anew
 confusion: $(VENV)/extra-test ## the diagnosis on labelled cases never seen: writes docs/confusion.md
 	$(SUBMAKE) core
 	$(BIN)/python tests/diagnosis/score.py --write
+
+scale: $(VENV)/extra-test ## 20,000 pictures scanned in every way, beside decoding alone: writes docs/scale.md
+	$(SUBMAKE) core
+	PYTHONPATH=docs $(BIN)/python -m scale
 
 wheel: $(VENV)/extra-test ## source distribution and wheel, in dist/
 	$(BIN)/python -m build --quiet

@@ -1,18 +1,26 @@
 """Writes docs/scale.md: what a scan costs, and how long a hundred million pictures take. `make scale`."""
 
 import argparse
+import math
 import os
 import platform
 from pathlib import Path
 
 from scale import measure
-from scale.dataset import make
+from scale.dataset import SIDES, DataSet, make
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-CPU = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if "model name" in line), platform.machine())
 DATA_SETS = (("ImageNet", 1.28e6, 400 * 350), ("LAION-400M at 256x256", 4e8, 256 * 256))
-MACHINES = (1, 16, 128)  # of 64 processors
+MACHINES, PROCESSORS = (1, 16, 128), 64
+SAMPLES = 1e8
+
+
+def processor() -> str:
+    """Its name, where the system tells."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if "model name" in line), platform.machine())
 
 
 def main() -> None:
@@ -28,29 +36,28 @@ def main() -> None:
     print(text)
 
 
-def page(data: measure.DataSet, root: Path, count: int) -> str:
+def page(data: DataSet, root: Path, count: int) -> str:
     """The whole document."""
     lines = [
         "# Scale\n",
-        f"Written by `make scale` on {CPU}, {os.cpu_count()} processors: {count:,} JPEGs of 128 to 256 pixels a side, "
-        "cut from the photographs that come with scikit-image and scikit-learn, a tenth turned gray, 50 cut off.\n",
+        f"Written by `make scale` on {processor()}, {os.cpu_count()} processors: {count:,} JPEGs of 128 to 256 pixels "
+        "a side, cut from the photographs that come with scikit-image and scikit-learn, a tenth turned gray, 50 cut "
+        "off.\n",
     ]
-    lines += _speed(data)
+    one, two, streams = measure.per_picture(data), measure.whole(data, 2), measure.streams()
+    lines += _speed(data, one, two)
     lines += _exactness(data, root, count)
-    seconds = measure.per_picture(data)
-    lines += _streams()
-    lines += _plan(seconds)
+    lines += _streams(streams)
+    lines += _plan(one, two["parent"], streams)
     return "\n".join(lines) + "\n"
 
 
-def _speed(data: measure.DataSet) -> list[str]:
-    one, two = measure.per_picture(data), measure.whole(data, 2)
-    few, all_of = measure.memory(data, 2000), measure.memory(data, None)
-    decoders = measure.decoders(data)
-    rows = [f"| {name} | {1e6 * seconds:.0f} | {what} |" for name, (seconds, what) in decoders.items()]
+def _speed(data: DataSet, one: dict[str, float], two: dict[str, float]) -> list[str]:
+    few, every = measure.memory(data, 2000), measure.memory(data, None)
+    rows = [f"| {name} | {1e6 * seconds:.0f} | {what} |" for name, (seconds, what) in measure.decoders(data).items()]
     return [
         "## Beside decoding\n",
-        "Decoding alone is `numpy.asarray(Image.open(path).convert(\"RGB\"))`, in the same units over the same processes.\n",
+        'Decoding alone is `numpy.asarray(Image.open(path).convert("RGB"))`, in the same units and processes.\n',
         "| | decoding alone | scanning | speed of decoding |",
         "|---|---:|---:|---:|",
         f"| one process, processor time a picture | {1e6 * one['decode']:.0f} us | {1e6 * one['scan']:.0f} us "
@@ -59,19 +66,20 @@ def _speed(data: measure.DataSet) -> list[str]:
         f"| {two['scan'] / two['decode']:.1%} |",
         "",
         f"Memory at most, parent and worker: {few['parent']:.0f} and {few['worker']:.0f} MiB for 2,000 pictures, "
-        f"{all_of['parent']:.0f} and {all_of['worker']:.0f} MiB for all.\n",
+        f"{every['parent']:.0f} and {every['worker']:.0f} MiB for all.\n",
         "Which library decodes: from memory to an RGB array, one process.\n",
         "| library | us a picture | one that is cut off |",
         "|---|---:|---|",
         *rows,
         "",
         "Pillow was chosen: one library for every format that data sets come in, transparency, palettes and CMYK "
-        "included, already here for reports, and it says of a truncated file that it is one. Those that take half the "
-        "time read JPEG alone, or need a library that pip does not bring; all give the same pixels.\n",
+        "included, already here for reports, and it says of a truncated file that it is one. The fastest reads JPEG "
+        "alone, or needs a library that pip does not bring; OpenCV is a third faster and would be a second large "
+        "dependency. All give the same pixels.\n",
     ]
 
 
-def _exactness(data: measure.DataSet, root: Path, count: int) -> list[str]:
+def _exactness(data: DataSet, root: Path, count: int) -> list[str]:
     rows, first = [], None
     for name, state, found in measure.states(data, root):
         first = state if first is None else first
@@ -90,50 +98,52 @@ def _exactness(data: measure.DataSet, root: Path, count: int) -> list[str]:
     ]
 
 
-def _streams() -> list[str]:
-    rows = [f"| {name} | {ns:.2f} | {rate:.1f} |" for name, (ns, rate) in measure.streams().items()]
+def _streams(streams: dict[str, tuple[float, float]]) -> list[str]:
+    rows = [
+        f"| {name} | {ns:.2f} | {'' if math.isnan(rate) else f'{rate:.1f}'} |" for name, (ns, rate) in streams.items()
+    ]
     cost = measure.merging()
     return [
         "## Without files\n",
-        "One thread; images of 64x64 in memory. The last row never forms an image.\n",
+        "One thread; images of 64x64 in memory. `OutputLayer.moments` never forms an image.\n",
         "| | ns a pixel | GB/s read |",
         "|---|---:|---:|",
         *rows,
         "",
         f"A state takes {cost['bytes'] / 1e3:.1f} kB, whatever it has seen; with the fixed pattern of 64x64 images "
-        f"{cost['positions'] / 1e3:.0f} kB more or less. Two merge in {1e6 * cost['merge']:.0f} us.\n",
+        f"{cost['positions'] / 1e3:.0f} kB. Two merge in {1e6 * cost['merge']:.0f} us.\n",
     ]
 
 
-def _plan(seconds: dict[str, float]) -> list[str]:
-    pixels = sum(side**2 for side in (128, 192, 256)) / 3
-    per_pixel = {name: value / pixels for name, value in seconds.items()}
+def _plan(one: dict[str, float], parent: float, streams: dict[str, tuple[float, float]]) -> list[str]:
+    a_pixel = one["scan"] / (sum(side**2 for side in SIDES) / len(SIDES))
+    rows = [f"| {name}, decoded and measured | {_cells(count * size * a_pixel)} |" for name, count, size in DATA_SETS]
+    measured, made = (
+        streams[name][0] * 1e-9 * SAMPLES * 64 * 64
+        for name in ("ChromaStats.update, float32, chroma_samples=512", "the DCGAN's hidden layers, to compare with")
+    )
+    rows.append(f"| 100 M samples of 64x64, measured | {_cells(measured)} |")
+    rows.append(f"| 100 M samples of 64x64, made by the DCGAN in NumPy | {_cells(made)} |")
     heads = " | ".join(f"{machines} machine{'s' if machines > 1 else ''}" for machines in MACHINES)
-    rows = []
-    for name, count, size in DATA_SETS:
-        work = count * size * per_pixel["scan"]
-        cells = " | ".join(_time(work / (64 * machines)) for machines in MACHINES)
-        rows.append(f"| {name}, decoded and measured | {cells} |")
-    work = 1e8 * 64 * 64 * measure.streams()["ChromaStats.update, bytes, chroma_samples=512"][0] * 1e-9
-    cells = " | ".join(_time(work / (64 * machines)) for machines in MACHINES)
-    rows.append(f"| 100 M samples of 64x64, measured | {cells} |")
-    units = 4e8 / 64
     return [
         "## A hundred million\n",
-        "From these figures, with 64 processors a machine, every processor as fast as this one and none waiting for "
+        f"From these figures, with {PROCESSORS} processors a machine, each as fast as one here, none waiting for "
         "storage:\n",
         f"| | {heads} |",
         f"|---|{'---:|' * len(MACHINES)}",
         *rows,
         "",
-        f"Statistics are {1 - per_pixel['decode'] / per_pixel['scan']:.0%} of a scan; decoding is the rest, so a faster "
-        "decoder is what would help most. Past one machine storage comes first: at this rate 64 processors read "
-        f"{64 / seconds['scan'] * 15e3 / 1e9:.1f} GB/s of JPEG. The one process that lists the files and adds up the parts "
-        f"takes about .4 ms for a unit of 64 pictures: {units * 4e-4 / 3600:.1f} h for LAION-400M, which bounds a single "
-        "`scan` to some 150,000 pictures a second; beyond that, scan parts of the data set one by one and merge the "
-        "states, which costs nothing. Samples of a generator are bounded by the generator: the DCGAN's hidden layers "
-        "take a hundred times what measuring its images takes.\n",
+        f"Statistics are {1 - one['decode'] / one['scan']:.0%} of a scan: a faster decoder is what would help most. "
+        f"The process that lists the files, hands them out and adds up takes {1e6 * parent:.1f} us a picture, so one "
+        f"`scan` ends at {1 / parent:,.0f} pictures a second, {one['scan'] / parent:.0f} processors' worth, and "
+        f"LAION-400M takes {_time(4e8 * parent)} at least; past that, scan parts of the data set one by one and merge "
+        f"their states. There storage has to give {15e3 / parent / 1e9:.1f} GB/s of JPEGs of 15 kB. Samples of a "
+        "generator are bounded by the generator.\n",
     ]
+
+
+def _cells(work: float) -> str:
+    return " | ".join(_time(work / (PROCESSORS * machines)) for machines in MACHINES)
 
 
 def _time(seconds: float) -> str:
