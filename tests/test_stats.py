@@ -429,3 +429,15 @@ def test_chroma_of_every_nth_pixel(every, layout):
     np.testing.assert_array_equal(np.delete(records, 16, axis=1), np.delete(whole, 16, axis=1))
     with pytest.raises(ValueError, match="contradicts its contract"):
         _core.stats_levels(batch, records, extremes, 0.0, 255.0, 0, 0, 1)
+
+
+def test_positions_of_more_images_than_a_word_can_add_up():
+    """257 bytes of 255 fill 16 bits; the images that don't count stand among them."""
+    levels = np.full((600, 3, 67, 71), 255, np.uint8)
+    levels[::5] = np.random.default_rng(0).integers(0, 256, levels[::5].shape)
+    use = (np.arange(600) % 7 > 0).astype(np.uint8)
+    sums = np.ones((3, 67, 71), np.int64)
+    for batch in (levels, levels[:, ::-1]):  # contiguous, and not
+        before = sums.copy()
+        _core.stats_positions(batch, use, sums, 0.0, 255.0, 1)
+        np.testing.assert_array_equal(sums - before, batch[use > 0].sum(axis=0, dtype=np.int64))

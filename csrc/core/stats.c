@@ -1,4 +1,5 @@
 #include <math.h>
+#include <string.h>
 
 #include "core/images.h"
 #include "core/parallel.h"
@@ -190,31 +191,55 @@ static int64_t position_value(double value, const struct gch_range *range)
     return (int64_t)rint(share * two32);
 }
 
+enum { FEW = 257 /* bytes that a word can add up */, STRIDE = 64 };
+
+/* Of a few images in words first: eight times as many in a register as in sums of 64 bits. */
+static void positions_bytes(const struct position_job *job, int channel, ptrdiff_t chunk, int worker,
+                            int64_t *sums)
+{
+    const struct gch_images *images = job->images;
+    ptrdiff_t count = gch_images_chunk_size(images, chunk), image = 0;
+    uint16_t words[GCH_CHUNK];
+    while (image < images->count) {
+        memset(words, 0, sizeof words);
+        for (int few = 0; few < FEW && image < images->count; ++image) {
+            if (!job->use[image]) continue;
+            ptrdiff_t i = 0;
+            const uint8_t *bytes =
+                gch_images_load(images, image, channel, chunk, job->scratch[worker].plane[0]);
+            for (; i + STRIDE <= count; i += STRIDE)
+                for (int k = 0; k < STRIDE; ++k)
+                    words[i + k] = (uint16_t)(words[i + k] + bytes[i + k]);
+            for (; i < count; ++i)
+                words[i] = (uint16_t)(words[i] + bytes[i]);
+            ++few;
+        }
+        for (ptrdiff_t i = 0; i < count; ++i)
+            sums[i] += words[i];
+    }
+}
+
 static void positions_chunk(void *context, ptrdiff_t chunk, int worker)
 {
     const struct position_job *job = context;
     const struct gch_images *images = job->images;
     ptrdiff_t count = gch_images_chunk_size(images, chunk), plane = images->height * images->width;
-    for (ptrdiff_t image = 0; image < images->count; ++image) {
-        if (!job->use[image]) continue;
-        for (int channel = 0; channel < 3; ++channel) {
-            int64_t *sums = job->sums + channel * plane + chunk * GCH_CHUNK;
+    for (int channel = 0; channel < 3; ++channel) {
+        int64_t *sums = job->sums + channel * plane + chunk * GCH_CHUNK;
+        if (images->pixel == GCH_PIXEL_U8) {
+            positions_bytes(job, channel, chunk, worker, sums);
+            continue;
+        }
+        for (ptrdiff_t image = 0; image < images->count; ++image) {
+            if (!job->use[image]) continue;
             const void *values =
                 gch_images_load(images, image, channel, chunk, job->scratch[worker].plane[0]);
-            switch (images->pixel) {
-            case GCH_PIXEL_U8:
-                for (ptrdiff_t i = 0; i < count; ++i)
-                    sums[i] += ((const uint8_t *)values)[i];
-                break;
-            case GCH_PIXEL_F32:
+            if (images->pixel == GCH_PIXEL_F32)
                 for (ptrdiff_t i = 0; i < count; ++i)
                     sums[i] += position_value(((const float *)values)[i], &job->range);
-                break;
-            case GCH_PIXEL_F64:
+            else
                 for (ptrdiff_t i = 0; i < count; ++i)
                     sums[i] += position_value(((const double *)values)[i], &job->range);
-                break;
-            }
         }
     }
 }
