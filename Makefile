@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] benchmarks/*.c)
 
-.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan notebooks parity check-prediction \
+.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan emulated notebooks parity check-prediction \
     operator-norm claims confusion scale wheel clean core c-checks
 
 help: ## list what can be made
@@ -124,7 +124,7 @@ test-c: ## the checks in plain C alone
 	$(SUBMAKE) -j$(JOBS) --output-sync=target c-checks
 
 c-checks: $(C_CHECKS)
-	@for check in $(C_CHECKS); do $$check || exit 1; done
+	@for check in $(C_CHECKS); do $(C_RUN) $$check || exit 1; done
 
 $(C_BUILD)/libganchroma.a: $(C_OBJECTS)
 	@rm -f $@ && $(AR) rcs $@ $^
@@ -137,6 +137,23 @@ $(C_BUILD)/test_%: tests/c/test_%.c $(C_BUILD)/libganchroma.a
 	@$(CC) $(C_ALL) -Itests/c $< $(C_BUILD)/libganchroma.a -o $@ -lm
 
 -include $(C_OBJECTS:.o=.d) $(C_CHECKS:=.d)
+
+# Debian and Ubuntu: apt-get install qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+need = @command -v $(1) >/dev/null || { echo 'make $@ needs $(1); Debian: apt-get install $(2)'; exit 1; }
+# What the emulator lacks and would warn of: nothing that the core asks for.
+HASWELL := Haswell,-pcid,-x2apic,-tsc-deadline,-hle,-invpcid,-rtm
+
+emulated: ## the C checks on AArch64 (NEON), on an AVX2 processor and on one without AVX; needs qemu-user
+	$(call need,aarch64-linux-gnu-gcc,gcc-aarch64-linux-gnu)
+	$(call need,qemu-aarch64,qemu-user)
+	$(call need,qemu-x86_64,qemu-user)
+	@echo 'AArch64, NEON'
+	$(SUBMAKE) test-c CC=aarch64-linux-gnu-gcc AR=aarch64-linux-gnu-ar C_BUILD=build/aarch64 C_FLAGS='-O2 -g1' \
+	    C_RUN='CHECK_BEST=neon qemu-aarch64 -L /usr/aarch64-linux-gnu'
+	@echo 'x86-64, Nehalem: without AVX'
+	$(SUBMAKE) test-c C_RUN='CHECK_BEST=scalar qemu-x86_64 -cpu Nehalem'
+	@echo 'x86-64, Haswell: AVX2'
+	$(SUBMAKE) test-c C_RUN='CHECK_BEST=avx2 CHECK_GUARDS=readable qemu-x86_64 -cpu $(HASWELL)'
 
 # -- sanitizers: a build of their own in build/, the installed one stays as it is -----------------------------------
 

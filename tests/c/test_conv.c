@@ -3,16 +3,9 @@
  * The definition below adds in the documented order, so nothing is left to a tolerance: blocks of 16
  * channels, in each one chain in the order channel, kx, ky, fused where the table fuses.
  */
-#define _DEFAULT_SOURCE
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include "check.h"
 
 #include "core/ganchroma.h"
-#include "cpu/dispatch.h"
 
 static int failures;
 
@@ -33,8 +26,8 @@ static struct guarded guard(size_t bytes, int at_end)
     struct guarded g = {.length = pages + 2 * page};
     g.map = mmap(NULL, g.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (g.map == MAP_FAILED) abort();
-    mprotect(g.map, page, PROT_NONE);
-    mprotect(g.map + page + pages, page, PROT_NONE);
+    mprotect(g.map, page, guard_access());
+    mprotect(g.map + page + pages, page, guard_access());
     g.data = g.map + page + (at_end ? pages - bytes : 0);
     return g;
 }
