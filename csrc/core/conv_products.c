@@ -94,13 +94,14 @@ static enum gch_status plan_scratch(struct gch_conv_products_plan *plan)
     const ptrdiff_t width = plan->width > call->size[1] ? plan->width : call->size[1];
     size_t sums = (size_t)plan->sums, staged = (size_t)(plan->group * call->other[0]);
     if (product(&sums, (size_t)plan->slots) || product(&staged, (size_t)plan->width)) return GCH_TOO_LARGE;
-    plan->partial = gch_alloc(sums, real);
-    plan->line = gch_alloc((size_t)width, real);
     plan->workers =
         (int)least(call->threads, plan->slots * plan->groups > 0 ? plan->slots * plan->groups : 1);
     plan->worker = gch_alloc((size_t)plan->workers, sizeof *plan->worker);
-    if (plan->partial == NULL || plan->line == NULL || plan->worker == NULL) return GCH_NO_MEMORY;
-    memset(plan->worker, 0, (size_t)plan->workers * sizeof *plan->worker);
+    if (plan->worker == NULL) return GCH_NO_MEMORY;
+    memset(plan->worker, 0, (size_t)plan->workers * sizeof *plan->worker); /* before anything else can fail */
+    plan->partial = gch_alloc(sums, real);
+    plan->line = gch_alloc((size_t)width, real);
+    if (plan->partial == NULL || plan->line == NULL) return GCH_NO_MEMORY;
     memset(plan->line, 0, (size_t)width * real);
     const double one[2] = {1.0, 1.0};
     const float single[2] = {1.0f, 1.0f};

@@ -182,8 +182,9 @@ enum gch_status gch_frequency_open(const struct gch_frequency_call *call, struct
     made->per_worker = 3 * length * square + 3 * (size_t)(n * made->padded) + waves;
     made->per_worker = (made->per_worker + 15) / 16 * 16; /* workers share no cache line */
     if (__builtin_mul_overflow(made->per_worker, (size_t)call->threads, &total)) goto failed;
+    if (__builtin_add_overflow(total, waves, &total)) goto failed;
     status = GCH_NO_MEMORY;
-    made->waves = gch_alloc(total + waves, sizeof(double));
+    made->waves = gch_alloc(total, sizeof(double));
     if (made->waves == NULL) goto failed;
     if (!call->own_columns) fill_waves(made, call->column_turns, made->waves);
     *plan = made;
