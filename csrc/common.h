@@ -10,6 +10,7 @@
 #endif
 
 #define GCH_INLINE static inline __attribute__((always_inline))
+#define GCH_APART __attribute__((noinline))
 #define GCH_RESTRICT __restrict
 #define GCH_ALIGNMENT 64 /* bytes: one cache line, and the widest vector */
 #define GCH_ALIGNED __attribute__((aligned(GCH_ALIGNMENT)))

@@ -51,12 +51,42 @@ def test_lab_accuracy_over_many_colors(rng):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("function", [gch.color.rgb_to_lab, gch.color.rgb_to_hsv])
 def test_spaces_have_the_same_bits_everywhere(rng, dtype, function):
-    """Nothing is fused, so even the plain baseline agrees."""
+    """What is fused is so everywhere, so even the plain baseline agrees; and in either layout."""
     rgb = rng.uniform(-1.5, 1.5, (2, 3, 61, 67)).astype(dtype)
+    rgb[1] /= 2
+    last = np.ascontiguousarray(np.moveaxis(rgb, 1, -1))
     results = every_isa(lambda: function(rgb, value_range=(-1, 1)).tobytes())
-    assert len(set(results.values())) == 1
+    woven = every_isa(lambda: np.moveaxis(function(last, value_range=(-1, 1), layout="NHWC"), -1, 1).tobytes())
+    assert len(set(results.values()) | set(woven.values())) == 1
     with gch.threads(1):
         assert function(rgb, value_range=(-1, 1)).tobytes() == results["scalar"]
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("value_range", [(0, 1), (-1, 1), (0, 255), (-0.3, 1.1)])
+def test_neighbors_out_of_range_change_nothing(isa, rng, layout, value_range):
+    """Floats in range have a way of their own."""
+    low, high = value_range
+    share = rng.random((1, 3, 5, 41), np.float32)
+    share[0, :, 2, ::7] = [[0], [1], [0.5]]  # the ends belong to the range
+    rgb = (low + (high - low) * share).astype(np.float32).clip(*np.float32(value_range))
+    mixed = rgb.copy()
+    mixed[0, 1, 0, 3] = high + 0.1 * (high - low)
+    mixed[0, 2, 1, ::5] = low - 0.5 * (high - low)
+    mixed[0, 0, 3, 20:] *= 3
+    changed = (mixed != rgb).any(axis=1)[0]
+    if layout == "NHWC":
+        rgb, mixed = (np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (rgb, mixed))
+    options = {"value_range": value_range, "layout": layout}
+    clean, given = (gch.color.rgb_to_lab(a, **options) for a in (rgb, mixed))
+    wanted = oracle.lab(
+        (np.moveaxis(mixed, -1, 1) if layout == "NHWC" else mixed).astype(np.float64) / (high - low)
+        - low / (high - low)
+    )
+    if layout == "NHWC":
+        clean, given = (np.moveaxis(a, -1, 1) for a in (clean, given))
+    assert np.array_equal(given[0][:, ~changed], clean[0][:, ~changed])
+    assert np.abs(given - wanted).max() <= 3e-4  # values of three times white have larger roundings
 
 
 def test_spaces_agree_with_scikit_image(rng):

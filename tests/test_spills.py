@@ -27,6 +27,8 @@ ALLOWED = [
     ("ymm", r"conv_tiles_\d_[34]_f\d\d", 1.7),  # 12 and 16 sums of 16 registers
     ("ymm", r"product_tile_3_(1_4|4_1)_f\d\d", 0.7),  # 12 sums too
     ("ymm", r"activation_apply_f\d\d", 1.1),  # constants of polynomials, more than there are registers
+    ("zmm", r"color_(planes|woven)_run_f32\S*", 0.45),  # likewise
+    ("ymm", r"color_(planes|woven)_run_f32\S*|bytes_chroma", 0.9),
     ("ymm", r"frequency_values|torch_normal_polynomial_f32", 0.9),
 ]
 

@@ -6,6 +6,7 @@ struct job {
     const struct gch_images *images, *out;
     struct gch_range range;
     gch_color_kernel convert;
+    gch_woven_kernel convert_woven;
     enum gch_rule rule;
     int opponent;
     struct gch_moments *moments; /* one a chunk */
@@ -31,11 +32,20 @@ static void convert_chunk(void *context, ptrdiff_t index, int worker)
     const struct job *job = context;
     struct gch_chunk *scratch = &job->scratch[worker];
     ptrdiff_t chunks = gch_images_chunks(job->images), image = index / chunks, chunk = index % chunks;
+    ptrdiff_t count = gch_images_chunk_size(job->images, chunk);
+    const void *woven = gch_images_woven(job->images, image, chunk);
+    void *woven_out = gch_images_woven(job->out, image, chunk);
+    if (woven != NULL && woven_out != NULL) {
+        job->convert_woven(&job->range, woven, woven_out, count);
+        return;
+    }
     const void *rgb[3];
-    void *const out[3] = {scratch->plane[0], scratch->plane[1], scratch->plane[2]};
-    for (int i = 0; i < 3; ++i)
+    void *out[3];
+    for (int i = 0; i < 3; ++i) {
         rgb[i] = gch_images_load(job->images, image, i, chunk, scratch->plane[i]);
-    job->convert(&job->range, rgb, out, gch_images_chunk_size(job->images, chunk));
+        out[i] = gch_images_place(job->out, image, i, chunk, scratch->plane[i]);
+    }
+    job->convert(&job->range, rgb, out, count);
     for (int i = 0; i < 3; ++i)
         gch_images_store(job->out, image, i, chunk, out[i]);
 }
@@ -47,6 +57,7 @@ enum gch_status gch_color_convert(enum gch_space space, const struct gch_range *
     const struct gch_color_kernels *kernels = &gch_isa()->color[real_of(rgb->pixel)];
     struct job job = {.images = rgb, .out = out, .range = *range};
     job.convert = space == GCH_LAB ? kernels->lab : kernels->hsv;
+    job.convert_woven = space == GCH_LAB ? kernels->lab_woven : kernels->hsv_woven;
     return run(&job, convert_chunk, threads);
 }
 

@@ -33,6 +33,11 @@ static char *channel_data(const struct gch_images *images, ptrdiff_t image, int 
     return images->data + image * images->stride[0] + channel * images->stride[1];
 }
 
+static char *place(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk)
+{
+    return channel_data(images, image, channel) + chunk * GCH_CHUNK * element_size[images->pixel];
+}
+
 static int is_contiguous(const struct gch_images *images)
 {
     ptrdiff_t size = element_size[images->pixel];
@@ -89,27 +94,26 @@ static void transfer(const struct gch_images *images, ptrdiff_t image, int chann
 const void *gch_images_load(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
                             void *scratch)
 {
-    if (is_contiguous(images)) {
-        return channel_data(images, image, channel) + chunk * GCH_CHUNK * element_size[images->pixel];
-    }
+    if (is_contiguous(images)) return place(images, image, channel, chunk);
     transfer(images, image, channel, chunk, scratch, 0);
     return scratch;
 }
 
-/* Pixels of three bytes, one after another. */
-static int is_interleaved(const struct gch_images *images)
+void *gch_images_woven(const struct gch_images *images, ptrdiff_t image, ptrdiff_t chunk)
 {
-    int pixels = images->stride[1] == 1 && (images->stride[3] == 3 || images->width == 1);
-    return pixels && (images->stride[2] == 3 * images->width || images->height == 1);
+    ptrdiff_t size = element_size[images->pixel], pixel = 3 * size;
+    int pixels = images->stride[1] == size && (images->stride[3] == pixel || images->width == 1);
+    int rows = images->stride[2] == pixel * images->width || images->height == 1;
+    return pixels && rows ? channel_data(images, image, 0) + pixel * chunk * GCH_CHUNK : NULL;
 }
 
 void gch_images_load_bytes(const struct gch_images *images, ptrdiff_t image, ptrdiff_t chunk,
                            struct gch_chunk *scratch, const uint8_t *plane[3])
 {
-    if (is_interleaved(images)) {
+    const uint8_t *pixels = gch_images_woven(images, image, chunk);
+    if (pixels != NULL) {
         uint8_t *const planes[3] = {scratch->bytes[0], scratch->bytes[1], scratch->bytes[2]};
-        const char *pixels = channel_data(images, image, 0) + 3 * chunk * GCH_CHUNK;
-        gch_isa()->bytes_split((const uint8_t *)pixels, planes, gch_images_chunk_size(images, chunk));
+        gch_isa()->bytes_split(pixels, planes, gch_images_chunk_size(images, chunk));
         for (int i = 0; i < 3; ++i)
             plane[i] = planes[i];
     } else {
@@ -118,13 +122,20 @@ void gch_images_load_bytes(const struct gch_images *images, ptrdiff_t image, ptr
     }
 }
 
+void *gch_images_place(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
+                       void *scratch)
+{
+    return is_contiguous(images) ? place(images, image, channel, chunk) : scratch;
+}
+
 void gch_images_store(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
                       const void *elements)
 {
     if (is_contiguous(images)) {
-        char *to = channel_data(images, image, channel) + chunk * GCH_CHUNK * element_size[images->pixel];
+        char *to = place(images, image, channel, chunk);
+        if (to == elements) return;
         memcpy(to, elements, (size_t)(gch_images_chunk_size(images, chunk) * element_size[images->pixel]));
-        return;
+    } else {
+        transfer(images, image, channel, chunk, (char *)elements, 1);
     }
-    transfer(images, image, channel, chunk, (char *)elements, 1);
 }

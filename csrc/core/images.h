@@ -32,7 +32,14 @@ const void *gch_images_load(const struct gch_images *images, ptrdiff_t image, in
 void gch_images_load_bytes(const struct gch_images *images, ptrdiff_t image, ptrdiff_t chunk,
                            struct gch_chunk *scratch, const uint8_t *plane[3]);
 
-/* The reverse: writes contiguous elements to where they belong. */
+/* Where a chunk's pixels of three elements lie one after another; NULL if the images' do not. */
+void *gch_images_woven(const struct gch_images *images, ptrdiff_t image, ptrdiff_t chunk);
+
+/* Where to put contiguous elements that go to gch_images_store: their place itself or scratch. */
+void *gch_images_place(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
+                       void *scratch);
+
+/* The reverse of loading: writes contiguous elements to where they belong. */
 void gch_images_store(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
                       const void *elements);
 

@@ -1,85 +1,14 @@
-/* Colour spaces on planes.
+/* Colour spaces, pixel by pixel.
  *
- * Template. Needs: REAL, V(word), LANES, FN(name), REAL_IS_F32. Gives: FN(color_lab), FN(color_hsv),
- * FN(color_opponent) for the table, FN(lab_vec) for the statistics.
- *
- * Roots, because pow() is neither fast nor the same everywhere, and without a division, which costs as much as
- * ten multiplications: x = m 2^e, so e + m - 1 is within .09 of log2 x; minus a p-th of it, turned back in the
- * same way and centred, is within 4 % of x^(-1/p); Newton's iteration squares that error (times (p + 1) / 2);
- * then x times that to the p - 1 is the root, put right by one step of its own, whose rounding hardly counts.
+ * Template. Needs: REAL, V(word), LANES, FN(name), FN(lab_vec) and FN(lab_any_vec). Gives: FN(color_lab), FN(color_hsv),
+ * FN(color_opponent) for the table.
  */
-enum { FN(ROOT_STEPS) = REAL_IS_F32 ? 2 : 4 };
-
-GCH_INLINE V(vec) FN(power_vec)(V(vec) x, int degree)
-{
-    V(vec) square = V(mul)(x, x);
-    return V(mul)(degree == 5 ? V(mul)(square, square) : square, x);
-}
-
-/* x^(1/degree) for degree 3 or 5 and x between 2^-100 and 2^100; what lies outside is taken for these. */
-GCH_INLINE V(vec) FN(root_vec)(V(vec) x, int degree)
-{
-    const V(vec) one = V(set1)(1), part = V(set1)(1 / (REAL)degree);
-    const V(vec) centred = V(set1)(degree == 3 ? (REAL)0.961 : (REAL)0.965);
-    x = V(max)(V(min)(x, V(set1)((REAL)1.2676506002282294e30)), V(set1)((REAL)7.888609052210118e-31));
-    V(vec) log2 = V(mul)(V(add)(V(exponent)(x), V(sub)(V(mantissa)(x), one)), V(neg)(part));
-    V(vec) whole = V(round)(V(sub)(log2, V(set1)((REAL)0.5)));
-    V(vec) y = V(mul)(V(mul)(V(pow2)(whole), V(add)(one, V(sub)(log2, whole))), centred);
-    for (int i = 0; i < FN(ROOT_STEPS); ++i)
-        y = V(add)(y, V(mul)(V(mul)(y, part), V(sub)(one, V(mul)(x, FN(power_vec)(y, degree)))));
-    V(vec) slope = degree == 5 ? V(mul)(V(mul)(y, y), V(mul)(y, y)) : V(mul)(y, y);
-    V(vec) root = V(mul)(x, slope);
-    return V(add)(root, V(mul)(V(sub)(x, FN(power_vec)(root, degree)), V(mul)(slope, part)));
-}
-
-/* sRGB's curve undone. */
-GCH_INLINE V(vec) FN(linear_vec)(V(vec) c)
-{
-    V(vec) z = V(mul)(V(add)(c, V(set1)((REAL)0.055)), V(set1)((REAL)(1 / 1.055)));
-    V(vec) fifth = FN(root_vec)(z, 5);
-    V(vec) curve = V(mul)(V(mul)(z, z), V(mul)(fifth, fifth));
-    return V(select)(V(less)(V(set1)((REAL)0.04045), c), curve, V(mul)(c, V(set1)((REAL)(1 / 12.92))));
-}
-
-/* CIE's compression of a tristimulus value, relative to white. */
-GCH_INLINE V(vec) FN(lightness_vec)(V(vec) t)
-{
-    V(vec) line = V(add)(V(mul)(V(set1)((REAL)7.787), t), V(set1)((REAL)(16.0 / 116.0)));
-    return V(select)(V(less)(V(set1)((REAL)0.008856), t), FN(root_vec)(t, 3), line);
-}
-
-GCH_INLINE V(vec) FN(weigh_vec)(const V(vec) rgb[3], double red, double green, double blue, double white)
-{
-    const V(vec) weight[3] = {V(set1)((REAL)(red / white)), V(set1)((REAL)(green / white)),
-                              V(set1)((REAL)(blue / white))};
-    V(vec) sum = V(add)(V(mul)(weight[0], rgb[0]), V(mul)(weight[1], rgb[1]));
-    return V(add)(sum, V(mul)(weight[2], rgb[2]));
-}
-
-/* Linear rgb in 0..1 into L, a, b. */
-GCH_INLINE void FN(lab_of_linear_vec)(const V(vec) linear[3], V(vec) lab[3])
-{
-    V(vec) x = FN(lightness_vec)(FN(weigh_vec)(linear, .412453, .357580, .180423, .95047));
-    V(vec) y = FN(lightness_vec)(FN(weigh_vec)(linear, .212671, .715160, .072169, 1));
-    V(vec) z = FN(lightness_vec)(FN(weigh_vec)(linear, .019334, .119193, .950227, 1.08883));
-    lab[0] = V(sub)(V(mul)(V(set1)(116), y), V(set1)(16));
-    lab[1] = V(mul)(V(set1)(500), V(sub)(x, y));
-    lab[2] = V(mul)(V(set1)(200), V(sub)(y, z));
-}
-
-/* rgb in 0..1 into L, a, b. */
-GCH_INLINE void FN(lab_vec)(const V(vec) rgb[3], V(vec) lab[3])
-{
-    V(vec) linear[3];
-    for (int i = 0; i < 3; ++i)
-        linear[i] = FN(linear_vec)(rgb[i]);
-    FN(lab_of_linear_vec)(linear, lab);
-}
-
-/* rgb in 0..1 into h, s, v; the largest channel names the sector of the hue. */
+/* rgb in 0..1 into h, s, v; the largest channel names the sector of the hue. Three NaN where a
+ * channel is not finite. */
 GCH_INLINE void FN(hsv_vec)(const V(vec) rgb[3], V(vec) hsv[3])
 {
     const V(vec) none = V(set1)(0), six = V(set1)(6);
+    V(vec) bad = none;
     V(vec) most = V(max)(V(max)(rgb[0], rgb[1]), rgb[2]), least = V(min)(V(min)(rgb[0], rgb[1]), rgb[2]);
     V(vec) spread = V(sub)(most, least);
     V(mask) colored = V(less)(none, spread);
@@ -93,52 +22,178 @@ GCH_INLINE void FN(hsv_vec)(const V(vec) rgb[3], V(vec) hsv[3])
     hsv[0] = V(div)(hue, six);
     hsv[1] = V(select)(colored, V(div)(spread, V(select)(colored, most, V(set1)(1))), none);
     hsv[2] = most;
+    GCH_UNROLL
+    for (int i = 0; i < 3; ++i)
+        bad = V(add)(bad, V(sub)(rgb[i], rgb[i])); /* 0 if finite, else NaN */
+    GCH_UNROLL
+    for (int i = 0; i < 3; ++i)
+        hsv[i] = V(add)(hsv[i], bad);
 }
 
-/* One vector of pixels, whole or in part, through one of the above. With `hsv` a constant the choice is free.
- */
-GCH_INLINE void FN(color_step)(int hsv, const struct gch_range *range, const REAL *const rgb[3],
-                               REAL *const out[3], ptrdiff_t at, ptrdiff_t rest)
+/* v to its share of a range. Where the span is a power of two, v * part + shift is what the quotient is. */
+struct FN(color_scale) {
+    V(vec) low, less_span, part, shift;
+};
+
+GCH_INLINE struct FN(color_scale) FN(color_scale_of)(const struct gch_range *range)
 {
-    const V(vec) low = V(set1)((REAL)range->low), span = V(set1)((REAL)(range->high - range->low));
-    V(mask) inside = V(lanes)(0, rest);
-    V(vec) value[3], result[3], bad = V(set1)(0);
+    const double span = range->high - range->low;
+    struct FN(color_scale) scale = {V(set1)((REAL)range->low), V(set1)((REAL)-span),
+                                    V(set1)((REAL)(1 / span)), V(set1)((REAL)(-range->low / span))};
+    return scale;
+}
+
+GCH_INLINE void FN(color_shares)(int exact, struct FN(color_scale) scale, V(vec) pixel[3])
+{
+    GCH_UNROLL
     for (int i = 0; i < 3; ++i) {
-        V(vec) v = rest < LANES ? V(load_part)(rgb[i] + at, inside) : V(load)(rgb[i] + at);
-        bad = V(add)(bad, V(sub)(v, v)); /* 0 if finite, else NaN */
-        value[i] = V(div)(V(sub)(v, low), span);
-    }
-    if (hsv) {
-        FN(hsv_vec)(value, result);
-    } else {
-        FN(lab_vec)(value, result);
-    }
-    for (int i = 0; i < 3; ++i) {
-        V(vec) v = V(add)(result[i], bad);
-        if (rest < LANES) {
-            V(store_part)(out[i] + at, inside, v);
-        } else {
-            V(store)(out[i] + at, v);
+        if (exact) {
+            pixel[i] = V(fused)(pixel[i], scale.part, scale.shift);
+        } else { /* the quotient, and that of what it leaves */
+            V(vec) v = V(sub)(pixel[i], scale.low), quotient = V(mul)(v, scale.part);
+            pixel[i] = V(fused)(V(fused)(quotient, scale.less_span, v), scale.part, quotient);
         }
+    }
+}
+
+/* One vector of pixels through one of the above; 0 if it needs color_some. With constants the choice is free. */
+GCH_INLINE int FN(color_vec)(int hsv, int exact, struct FN(color_scale) scale, V(vec) pixel[3])
+{
+    FN(color_shares)(exact, scale, pixel);
+    const V(vec) share[3] = {pixel[0], pixel[1], pixel[2]};
+    if (!hsv) return FN(lab_vec)(share, pixel);
+    FN(hsv_vec)(share, pixel);
+    return 1;
+}
+
+/* At most LANES pixels, whatever they are, of three arrays in steps of `step`. */
+static void FN(color_some)(int hsv, int exact, const struct gch_range *range, const REAL *const from[3],
+                           REAL *const to[3], ptrdiff_t step, ptrdiff_t count)
+{
+    REAL some[3][LANES] = {{0}};
+    V(vec) pixel[3], share[3];
+    for (int i = 0; i < 3; ++i) {
+        for (ptrdiff_t at = 0; at < count; ++at)
+            some[i][at] = from[i][at * step];
+        share[i] = V(load)(some[i]);
+    }
+    FN(color_shares)(exact, FN(color_scale_of)(range), share);
+    if (hsv) {
+        FN(hsv_vec)(share, pixel);
+    } else {
+        FN(lab_any_vec)(share, pixel);
+    }
+    for (int i = 0; i < 3; ++i)
+        V(store)(some[i], pixel[i]);
+    for (int i = 0; i < 3; ++i)
+        for (ptrdiff_t at = 0; at < count; ++at)
+            to[i][at * step] = some[i][at];
+}
+
+/* From pixel `at` on, in whole vectors, until one needs color_some: where that is. */
+GCH_INLINE ptrdiff_t FN(color_planes_loop)(int hsv, int exact, const struct gch_range *range,
+                                           const REAL *const from[3], REAL *const to[3], ptrdiff_t at,
+                                           ptrdiff_t count)
+{
+    const struct FN(color_scale) scale = FN(color_scale_of)(range);
+    for (; at + LANES <= count; at += LANES) {
+        V(vec) pixel[3] = {V(load)(from[0] + at), V(load)(from[1] + at), V(load)(from[2] + at)};
+        if (!FN(color_vec)(hsv, exact, scale, pixel)) break;
+        GCH_UNROLL
+        for (int i = 0; i < 3; ++i)
+            V(store)(to[i] + at, pixel[i]);
+    }
+    return at;
+}
+
+GCH_INLINE ptrdiff_t FN(color_woven_loop)(int hsv, int exact, const struct gch_range *range, const REAL *from,
+                                          REAL *to, ptrdiff_t at, ptrdiff_t count)
+{
+    const struct FN(color_scale) scale = FN(color_scale_of)(range);
+    for (; at + LANES <= count; at += LANES) {
+        V(vec) pixel[3];
+        V(split)(from + 3 * at, pixel);
+        if (!FN(color_vec)(hsv, exact, scale, pixel)) break;
+        V(weave)(to + 3 * at, pixel);
+    }
+    return at;
+}
+
+/* Not inlined: the constants of a loop are for its registers, not to be kept for the next one. */
+static GCH_APART ptrdiff_t FN(color_planes_run)(int hsv, int exact, const struct gch_range *range,
+                                                const REAL *const from[3], REAL *const to[3], ptrdiff_t at,
+                                                ptrdiff_t count)
+{
+    if (hsv) return FN(color_planes_loop)(1, 0, range, from, to, at, count);
+    return exact ? FN(color_planes_loop)(0, 1, range, from, to, at, count)
+                 : FN(color_planes_loop)(0, 0, range, from, to, at, count);
+}
+
+static GCH_APART ptrdiff_t FN(color_woven_run)(int hsv, int exact, const struct gch_range *range,
+                                               const REAL *from, REAL *to, ptrdiff_t at, ptrdiff_t count)
+{
+    if (hsv) return FN(color_woven_loop)(1, 0, range, from, to, at, count);
+    return exact ? FN(color_woven_loop)(0, 1, range, from, to, at, count)
+                 : FN(color_woven_loop)(0, 0, range, from, to, at, count);
+}
+
+/* Whether the span is a power of two: then its reciprocal, and all products with that, are exact. */
+static int FN(color_is_exact)(const struct gch_range *range)
+{
+    int exponent;
+    return frexp(range->high - range->low, &exponent) == 0.5;
+}
+
+static void FN(color_planes)(int hsv, const struct gch_range *range, const void *const rgb[3],
+                             void *const out[3], ptrdiff_t count)
+{
+    const int exact = !hsv && FN(color_is_exact)(range);
+    const REAL *const from[3] = {rgb[0], rgb[1], rgb[2]};
+    REAL *const to[3] = {out[0], out[1], out[2]};
+    for (ptrdiff_t at = 0; at < count; at += LANES) {
+        at = FN(color_planes_run)(hsv, exact, range, from, to, at, count);
+        ptrdiff_t rest = count - at < LANES ? count - at : LANES;
+        const REAL *const some[3] = {from[0] + at, from[1] + at, from[2] + at};
+        REAL *const some_out[3] = {to[0] + at, to[1] + at, to[2] + at};
+        FN(color_some)(hsv, exact, range, some, some_out, 1, rest);
+    }
+}
+
+static void FN(color_woven)(int hsv, const struct gch_range *range, const void *rgb, void *out,
+                            ptrdiff_t count)
+{
+    const int exact = !hsv && FN(color_is_exact)(range);
+    const REAL *from = rgb;
+    REAL *to = out;
+    for (ptrdiff_t at = 0; at < count; at += LANES) {
+        at = FN(color_woven_run)(hsv, exact, range, from, to, at, count);
+        ptrdiff_t rest = count - at < LANES ? count - at : LANES;
+        const REAL *const some[3] = {from + 3 * at, from + 3 * at + 1, from + 3 * at + 2};
+        REAL *const some_out[3] = {to + 3 * at, to + 3 * at + 1, to + 3 * at + 2};
+        FN(color_some)(hsv, exact, range, some, some_out, 3, rest);
     }
 }
 
 static void FN(color_lab)(const struct gch_range *range, const void *const rgb[3], void *const out[3],
                           ptrdiff_t count)
 {
-    const REAL *const from[3] = {rgb[0], rgb[1], rgb[2]};
-    REAL *const to[3] = {out[0], out[1], out[2]};
-    for (ptrdiff_t at = 0; at < count; at += LANES)
-        FN(color_step)(0, range, from, to, at, count - at);
+    FN(color_planes)(0, range, rgb, out, count);
 }
 
 static void FN(color_hsv)(const struct gch_range *range, const void *const rgb[3], void *const out[3],
                           ptrdiff_t count)
 {
-    const REAL *const from[3] = {rgb[0], rgb[1], rgb[2]};
-    REAL *const to[3] = {out[0], out[1], out[2]};
-    for (ptrdiff_t at = 0; at < count; at += LANES)
-        FN(color_step)(1, range, from, to, at, count - at);
+    FN(color_planes)(1, range, rgb, out, count);
+}
+
+static void FN(color_lab_woven)(const struct gch_range *range, const void *rgb, void *out, ptrdiff_t count)
+{
+    FN(color_woven)(0, range, rgb, out, count);
+}
+
+static void FN(color_hsv_woven)(const struct gch_range *range, const void *rgb, void *out, ptrdiff_t count)
+{
+    FN(color_woven)(1, range, rgb, out, count);
 }
 
 static void FN(color_opponent)(const struct gch_range *range, const void *const rgb[3], void *const out[3],

@@ -1,6 +1,6 @@
 /* Sums over pixels in 8-bit levels.
  *
- * Template. Needs: the f32 and u8 vocabularies and lab_of_linear_vec_f32. Gives: bytes_sums, bytes_chroma,
+ * Template. Needs: the f32 and u8 vocabularies, unit_linear_vecs and lab_of_linear_vec. Gives: bytes_sums, bytes_chroma,
  * bytes_split, levels_linear, levels_from_bytes and bytes_from_levels for the table.
  */
 
@@ -127,40 +127,50 @@ static void levels_linear(float table[256])
     float level[256];
     for (int i = 0; i < 256; ++i)
         level[i] = (float)i / 255;
-    for (int i = 0; i < 256; i += F32_LANES)
-        f32_store(table + i, linear_vec_f32(f32_load(level + i)));
+    for (int i = 0; i < 256; i += F32_LANES) {
+        f32_vec v = f32_load(level + i);
+        unit_linear_vecs(1, &v, &v);
+        f32_store(table + i, v);
+    }
+}
+
+/* Of F32_LANES pixels, in whole numbers. */
+GCH_INLINE f32_vec chroma_vec(const float linear[256], const uint8_t *red, const uint8_t *green,
+                              const uint8_t *blue)
+{
+    const f32_vec rgb[3] = {f32_lookup(linear, red), f32_lookup(linear, green), f32_lookup(linear, blue)};
+    f32_vec lab[3];
+    lab_of_linear_vec(rgb, lab);
+    f32_vec chroma = f32_sqrt(f32_add(f32_mul(lab[1], lab[1]), f32_mul(lab[2], lab[2])));
+    return f32_round(f32_mul(chroma, f32_set1(1 << GCH_CHROMA_BITS)));
 }
 
 static void bytes_chroma(const float linear[256], const uint8_t *const plane[3], ptrdiff_t count,
                          struct gch_level_sums *sums)
 {
-    const f32_vec none = f32_set1(0), parts = f32_set1(256), scale = f32_set1(1 << GCH_CHROMA_BITS);
-    for (ptrdiff_t first = 0; first < count; first += CHROMA_BLOCK * F32_LANES) {
-        ptrdiff_t last = first + CHROMA_BLOCK * F32_LANES;
-        f32_vec high = none, low = none;
-        if (last > count) last = count;
-        for (ptrdiff_t at = first; at < last; at += F32_LANES) {
-            uint8_t some[F32_LANES] = {0};
-            f32_vec rgb[3], lab[3];
-            for (int i = 0; i < 3; ++i) {
-                const uint8_t *bytes = plane[i] + at;
-                if (last - at < F32_LANES) bytes = memcpy(some, bytes, (size_t)(last - at));
-                rgb[i] = f32_lookup(linear, bytes);
-            }
-            lab_of_linear_vec_f32(rgb, lab);
-            f32_vec chroma = f32_sqrt(f32_add(f32_mul(lab[1], lab[1]), f32_mul(lab[2], lab[2])));
-            chroma = f32_round(f32_mul(chroma, scale));
-            if (last - at < F32_LANES) chroma = f32_select(f32_lanes(0, last - at), chroma, none);
+    const ptrdiff_t whole = count - count % F32_LANES;
+    uint8_t some[3][F32_LANES] = {{0}};
+    float lane[2][F32_LANES];
+    for (ptrdiff_t at = 0; at < whole;) {
+        ptrdiff_t last = at + CHROMA_BLOCK * F32_LANES;
+        f32_vec high = f32_set1(0), low = f32_set1(0);
+        for (last = last < whole ? last : whole; at < last; at += F32_LANES) {
+            f32_vec chroma = chroma_vec(linear, plane[0] + at, plane[1] + at, plane[2] + at);
             f32_vec share = f32_round(f32_mul(chroma, f32_set1(1.0f / 256)));
             high = f32_add(high, share);
-            low = f32_add(low, f32_sub(chroma, f32_mul(share, parts)));
+            low = f32_add(low, f32_fused(share, f32_set1(-256), chroma));
         }
-        float lane[2][F32_LANES];
         f32_store(lane[0], high);
         f32_store(lane[1], low);
         for (int i = 0; i < F32_LANES; ++i)
             sums->chroma += 256 * (int64_t)lane[0][i] + (int64_t)lane[1][i];
     }
+    if (whole == count) return;
+    for (int i = 0; i < 3; ++i)
+        memcpy(some[i], plane[i] + whole, (size_t)(count - whole));
+    f32_store(lane[0], chroma_vec(linear, some[0], some[1], some[2]));
+    for (ptrdiff_t i = 0; i < count - whole; ++i)
+        sums->chroma += (int64_t)lane[0][i];
 }
 
 static void bytes_split(const uint8_t *pixels, uint8_t *const plane[3], ptrdiff_t count)

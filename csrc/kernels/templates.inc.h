@@ -29,6 +29,7 @@
 #include "kernels/rng.inc.h"
 #include "kernels/torch_stream.inc.h"
 #include "kernels/spectral.inc.h"
+#include "kernels/lab.inc.h"
 #include "kernels/color.inc.h"
 #include "kernels/stats.inc.h"
 

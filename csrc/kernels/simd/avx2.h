@@ -309,6 +309,63 @@ GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
     *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
     return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
 }
+GCH_INLINE u32_vec u32_max(u32_vec a, u32_vec b) { return _mm256_max_epu32(a, b); }
+GCH_INLINE int u32_any_above(u32_vec a, u32_vec b)
+{
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(a, b), b)) != -1;
+}
+GCH_INLINE u32_vec f32_bits(f32_vec x) { return _mm256_castps_si256(x); }
+GCH_INLINE f32_vec f32_by_exponent(const float table[8], f32_vec x)
+{
+    return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table), _mm256_srli_epi32(f32_bits(x), 23));
+}
+/* Four pixels lie in three quarters of a line: those of both halves, then their channels. */
+GCH_INLINE void f32_split(const float *p, f32_vec rgb[3])
+{
+    __m256 third[3];
+    GCH_UNROLL
+    for (int i = 0; i < 3; ++i)
+        third[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 4 * i)),
+                                        _mm_loadu_ps(p + 4 * i + 12), 1);
+    __m256 early = _mm256_shuffle_ps(third[0], third[1], _MM_SHUFFLE(1, 0, 2, 1)); /* g0 b0 g1 b1 */
+    __m256 late = _mm256_shuffle_ps(third[1], third[2], _MM_SHUFFLE(2, 1, 3, 2));  /* r2 g2 r3 g3 */
+    rgb[0] = _mm256_shuffle_ps(third[0], late, _MM_SHUFFLE(2, 0, 3, 0));
+    rgb[1] = _mm256_shuffle_ps(early, late, _MM_SHUFFLE(3, 1, 2, 0));
+    rgb[2] = _mm256_shuffle_ps(early, third[2], _MM_SHUFFLE(3, 0, 3, 1));
+}
+GCH_INLINE void f32_weave(float *p, const f32_vec rgb[3])
+{
+    __m256 even = _mm256_shuffle_ps(rgb[0], rgb[1], _MM_SHUFFLE(2, 0, 2, 0));  /* r0 r2 g0 g2 */
+    __m256 odd = _mm256_shuffle_ps(rgb[1], rgb[2], _MM_SHUFFLE(3, 1, 3, 1));   /* g1 g3 b1 b3 */
+    __m256 mixed = _mm256_shuffle_ps(rgb[2], rgb[0], _MM_SHUFFLE(3, 1, 2, 0)); /* b0 b2 r1 r3 */
+    const __m256 third[3] = {_mm256_shuffle_ps(even, mixed, _MM_SHUFFLE(2, 0, 2, 0)),
+                             _mm256_shuffle_ps(odd, even, _MM_SHUFFLE(3, 1, 2, 0)),
+                             _mm256_shuffle_ps(mixed, odd, _MM_SHUFFLE(3, 1, 3, 1))};
+    GCH_UNROLL
+    for (int i = 0; i < 3; ++i) {
+        _mm_storeu_ps(p + 4 * i, _mm256_castps256_ps128(third[i]));
+        _mm_storeu_ps(p + 4 * i + 12, _mm256_extractf128_ps(third[i], 1));
+    }
+}
+GCH_INLINE void f64_split(const double *p, f64_vec rgb[3])
+{
+    __m256d third[3];
+    for (int i = 0; i < 3; ++i)
+        third[i] = _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p + 2 * i)),
+                                        _mm_loadu_pd(p + 2 * i + 6), 1);
+    rgb[0] = _mm256_shuffle_pd(third[0], third[1], 0xa);
+    rgb[1] = _mm256_shuffle_pd(third[0], third[2], 0x5);
+    rgb[2] = _mm256_shuffle_pd(third[1], third[2], 0xa);
+}
+GCH_INLINE void f64_weave(double *p, const f64_vec rgb[3])
+{
+    const __m256d third[3] = {_mm256_shuffle_pd(rgb[0], rgb[1], 0x0), _mm256_shuffle_pd(rgb[2], rgb[0], 0xa),
+                              _mm256_shuffle_pd(rgb[1], rgb[2], 0xf)};
+    for (int i = 0; i < 3; ++i) {
+        _mm_storeu_pd(p + 2 * i, _mm256_castpd256_pd128(third[i]));
+        _mm_storeu_pd(p + 2 * i + 6, _mm256_extractf128_pd(third[i], 1));
+    }
+}
 GCH_INLINE f32_vec f32_from_i32(u32_vec a) { return _mm256_cvtepi32_ps(a); }
 GCH_INLINE f64_vec f64_from_i32(const uint32_t *p)
 {

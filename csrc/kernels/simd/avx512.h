@@ -275,6 +275,68 @@ GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
     *high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
     return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
 }
+GCH_INLINE u32_vec u32_max(u32_vec a, u32_vec b) { return _mm512_max_epu32(a, b); }
+GCH_INLINE int u32_any_above(u32_vec a, u32_vec b) { return _mm512_cmpgt_epu32_mask(a, b) != 0; }
+GCH_INLINE u32_vec f32_bits(f32_vec x) { return _mm512_castps_si512(x); }
+GCH_INLINE f32_vec f32_by_exponent(const float table[8], f32_vec x)
+{
+    __m512 twice = _mm512_broadcast_f32x8(_mm256_loadu_ps(table));
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(f32_bits(x), 23), twice);
+}
+/* Of three lines each third lane is of one channel, so that two blends gather it; red's order is what green and blue
+ * are brought into, and back. */
+static const int32_t gch_order_as_red[2][16] = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0},
+                                                {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1}};
+static const int32_t gch_order_from_red[2][16] = {{15, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14},
+                                                  {14, 15, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13}};
+enum { GCH_LANES_0 = 0x9249, GCH_LANES_1 = 0x2492, GCH_LANES_2 = 0x4924 }; /* of number 0, 1, 2 modulo 3 */
+GCH_INLINE __m512 gch_gather_thirds(__m512 lanes_0, __m512 lanes_1, __m512 lanes_2)
+{
+    return _mm512_mask_mov_ps(_mm512_mask_mov_ps(lanes_0, GCH_LANES_1, lanes_1), GCH_LANES_2, lanes_2);
+}
+GCH_INLINE void f32_split(const float *p, f32_vec rgb[3])
+{
+    const __m512 a = f32_load(p), b = f32_load(p + 16), c = f32_load(p + 32);
+    rgb[0] = gch_gather_thirds(a, c, b);
+    rgb[1] = gch_gather_thirds(b, a, c);
+    rgb[2] = gch_gather_thirds(c, b, a);
+    rgb[1] = _mm512_permutexvar_ps(_mm512_loadu_si512(gch_order_as_red[0]), rgb[1]);
+    rgb[2] = _mm512_permutexvar_ps(_mm512_loadu_si512(gch_order_as_red[1]), rgb[2]);
+}
+GCH_INLINE void f32_weave(float *p, const f32_vec rgb[3])
+{
+    const __m512 green = _mm512_permutexvar_ps(_mm512_loadu_si512(gch_order_from_red[0]), rgb[1]);
+    const __m512 blue = _mm512_permutexvar_ps(_mm512_loadu_si512(gch_order_from_red[1]), rgb[2]);
+    f32_store(p, gch_gather_thirds(rgb[0], green, blue));
+    f32_store(p + 16, gch_gather_thirds(green, blue, rgb[0]));
+    f32_store(p + 32, gch_gather_thirds(blue, rgb[0], green));
+}
+/* Two pixels lie in three quarters: each line holds a third of all four pairs. */
+GCH_INLINE void f64_split(const double *p, f64_vec rgb[3])
+{
+    __m512d third[3];
+    for (int i = 0; i < 3; ++i) {
+        third[i] = _mm512_castpd128_pd512(_mm_loadu_pd(p + 2 * i));
+        third[i] = _mm512_insertf64x2(third[i], _mm_loadu_pd(p + 2 * i + 6), 1);
+        third[i] = _mm512_insertf64x2(third[i], _mm_loadu_pd(p + 2 * i + 12), 2);
+        third[i] = _mm512_insertf64x2(third[i], _mm_loadu_pd(p + 2 * i + 18), 3);
+    }
+    rgb[0] = _mm512_shuffle_pd(third[0], third[1], 0xaa);
+    rgb[1] = _mm512_shuffle_pd(third[0], third[2], 0x55);
+    rgb[2] = _mm512_shuffle_pd(third[1], third[2], 0xaa);
+}
+GCH_INLINE void f64_weave(double *p, const f64_vec rgb[3])
+{
+    const __m512d third[3] = {_mm512_shuffle_pd(rgb[0], rgb[1], 0x00),
+                              _mm512_shuffle_pd(rgb[2], rgb[0], 0xaa),
+                              _mm512_shuffle_pd(rgb[1], rgb[2], 0xff)};
+    for (int i = 0; i < 3; ++i) {
+        _mm_storeu_pd(p + 2 * i, _mm512_extractf64x2_pd(third[i], 0));
+        _mm_storeu_pd(p + 2 * i + 6, _mm512_extractf64x2_pd(third[i], 1));
+        _mm_storeu_pd(p + 2 * i + 12, _mm512_extractf64x2_pd(third[i], 2));
+        _mm_storeu_pd(p + 2 * i + 18, _mm512_extractf64x2_pd(third[i], 3));
+    }
+}
 GCH_INLINE f32_vec f32_from_i32(u32_vec a) { return _mm512_cvtepi32_ps(a); }
 GCH_INLINE f64_vec f64_from_i32(const uint32_t *p)
 {

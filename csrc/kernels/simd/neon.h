@@ -225,6 +225,39 @@ GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
     *high = vuzp2q_u32(first, second);
     return vuzp1q_u32(first, second);
 }
+GCH_INLINE u32_vec u32_max(u32_vec a, u32_vec b) { return vmaxq_u32(a, b); }
+GCH_INLINE int u32_any_above(u32_vec a, u32_vec b) { return vmaxvq_u32(vcgtq_u32(a, b)) != 0; }
+GCH_INLINE u32_vec f32_bits(f32_vec x) { return vreinterpretq_u32_f32(x); }
+/* Each word's four bytes from the 32 of the table. */
+GCH_INLINE f32_vec f32_by_exponent(const float table[8], f32_vec x)
+{
+    const uint8x16x2_t bytes = vld1q_u8_x2((const uint8_t *)table);
+    uint32x4_t number = vandq_u32(vshrq_n_u32(vreinterpretq_u32_f32(x), 23), vdupq_n_u32(7));
+    uint32x4_t from = vmlaq_u32(vdupq_n_u32(0x03020100), number, vdupq_n_u32(0x04040404));
+    return vreinterpretq_f32_u8(vqtbl2q_u8(bytes, vreinterpretq_u8_u32(from)));
+}
+GCH_INLINE void f32_split(const float *p, f32_vec rgb[3])
+{
+    float32x4x3_t planes = vld3q_f32(p);
+    for (int i = 0; i < 3; ++i)
+        rgb[i] = planes.val[i];
+}
+GCH_INLINE void f32_weave(float *p, const f32_vec rgb[3])
+{
+    const float32x4x3_t planes = {{rgb[0], rgb[1], rgb[2]}};
+    vst3q_f32(p, planes);
+}
+GCH_INLINE void f64_split(const double *p, f64_vec rgb[3])
+{
+    float64x2x3_t planes = vld3q_f64(p);
+    for (int i = 0; i < 3; ++i)
+        rgb[i] = planes.val[i];
+}
+GCH_INLINE void f64_weave(double *p, const f64_vec rgb[3])
+{
+    const float64x2x3_t planes = {{rgb[0], rgb[1], rgb[2]}};
+    vst3q_f64(p, planes);
+}
 GCH_INLINE f32_vec f32_from_i32(u32_vec a) { return vcvtq_f32_s32(vreinterpretq_s32_u32(a)); }
 GCH_INLINE f64_vec f64_from_i32(const uint32_t *p)
 {

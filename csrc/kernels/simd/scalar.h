@@ -16,11 +16,14 @@
  *   p_exponent p_mantissa    the e and m of x = m 2^e, 1 <= m < 2, for a positive normal x
  *   p_zip_low(a, b) p_zip_high(a, b)   the first and the second half of a0 b0 a1 b1 ... (width one: a, b)
  *   p_even(a, b)             a0 a2 ... b0 b2 ... (width one: a)
+ *   p_split(p, rgb) p_weave(p, rgb)    P_LANES pixels of three elements in memory to three planes and back, in
+ *                            an order of its own
  *   p_pin(v)                 v, held in a register: keeps the compiler from repeating a broadcast at every use
  *   f64_widen(p)             F64_LANES floats from memory as doubles
  *   f64_narrow(p, v)         F64_LANES doubles rounded to floats in memory
  *   f32_from_bytes(p)        F32_LANES bytes from memory as floats
  *   f32_lookup(table, p)     the floats of a table of 256 at F32_LANES bytes from memory
+ *   f32_by_exponent(table, x)          the floats of a table of 8 at x's exponent, where -7 is the first, 0 the last
  *   f32_to_bytes(p, v)       integral floats in 0..255 to F32_LANES bytes in memory
  *   u8_vec                   U8_LANES bytes
  *   u8_set1 u8_load u8_store u8_min u8_max u8_sub (modulo 2^8)
@@ -36,6 +39,8 @@
  *   u32_set1 u32_load u32_store u32_add u32_sub u32_and u32_xor (modulo 2^32)
  *   u32_shift_left u32_shift_right(a, n)   0 <= n < 32
  *   u32_mul_wide(a, b, high) the low words of the products; the high words into *high
+ *   u32_max(a, b) u32_any_above(a, b)      the larger; whether in any lane a > b
+ *   f32_bits(x)              floats as the words they are in memory
  *   f32_from_i32(a)          words read as signed integers, rounded to nearest, ties to even
  *   f64_from_i32(p)          F64_LANES words from memory read as signed integers
  */
@@ -232,6 +237,35 @@ GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
     uint64_t product = (uint64_t)a * b;
     *high = (uint32_t)(product >> 32);
     return (uint32_t)product;
+}
+GCH_INLINE u32_vec u32_max(u32_vec a, u32_vec b) { return a > b ? a : b; }
+GCH_INLINE int u32_any_above(u32_vec a, u32_vec b) { return a > b; }
+GCH_INLINE u32_vec f32_bits(f32_vec x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+GCH_INLINE f32_vec f32_by_exponent(const float table[8], f32_vec x) { return table[f32_bits(x) >> 23 & 7]; }
+GCH_INLINE void f32_split(const float *p, f32_vec rgb[3])
+{
+    for (int i = 0; i < 3; ++i)
+        rgb[i] = p[i];
+}
+GCH_INLINE void f32_weave(float *p, const f32_vec rgb[3])
+{
+    for (int i = 0; i < 3; ++i)
+        p[i] = rgb[i];
+}
+GCH_INLINE void f64_split(const double *p, f64_vec rgb[3])
+{
+    for (int i = 0; i < 3; ++i)
+        rgb[i] = p[i];
+}
+GCH_INLINE void f64_weave(double *p, const f64_vec rgb[3])
+{
+    for (int i = 0; i < 3; ++i)
+        p[i] = rgb[i];
 }
 GCH_INLINE f32_vec f32_from_i32(u32_vec a) { return (float)(int32_t)a; }
 GCH_INLINE f64_vec f64_from_i32(const uint32_t *p) { return (double)(int32_t)*p; }
