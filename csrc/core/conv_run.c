@@ -4,6 +4,7 @@
 #include "core/parallel.h"
 
 static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
 int gch_conv_pack_weights(const struct gch_conv_plan *plan, ptrdiff_t image, char *packed)
 {
@@ -47,7 +48,10 @@ struct band {
     int skip;          /* pixels that are not there: infinite weights must not meet them */
     ptrdiff_t channel; /* the block's first */
     int channels;
-    ptrdiff_t size; /* bytes of an element */
+    ptrdiff_t size;      /* bytes of an element */
+    ptrdiff_t following; /* the item that this worker is likely to take next */
+    const char *next;    /* prefetch; or NULL */
+    ptrdiff_t ahead;     /* elements per tile */
 };
 
 /* The input row behind a position of the padded input, or -1 for zeros. Strips may hang over the end: zeros
@@ -142,35 +146,43 @@ static void set_row(const struct band *band, const struct gch_conv_segment *segm
     }
 }
 
-/* What to prefetch while a strip runs: its rows in the next block, or in the item that follows. */
-static const char *upcoming(const struct band *band, ptrdiff_t position)
+/* What to prefetch while a block runs: what the next one reads, of this item or of the one that follows. A run of each
+ * channel, dealt out to the tiles. */
+static void look_ahead(struct band *band)
 {
     const struct gch_conv_plan *plan = band->plan;
     const struct gch_conv_call *call = &plan->call;
-    ptrdiff_t image = band->image, channel = band->channel + GCH_CONV_BLOCK;
-    ptrdiff_t row = position * plan->axis[0].stride;
+    const ptrdiff_t stride = plan->axis[0].stride;
+    ptrdiff_t image = band->image, from = band->from, channel = band->channel + GCH_CONV_BLOCK;
+    band->next = NULL;
     if (channel >= call->channels) {
         channel = 0;
-        row += plan->band * plan->axis[0].stride;
-        if (row >= call->size[0]) {
-            row = (position - band->from) * plan->axis[0].stride;
-            ++image;
-        }
+        image = band->following / plan->bands;
+        from = band->following % plan->bands * plan->band;
     }
-    if (image >= call->images || row >= call->size[0] || call->x_last) return NULL;
-    return input_at(band, image, channel, row);
+    const ptrdiff_t low = most(0, from * stride + plan->lowest);
+    const ptrdiff_t high = least(call->size[0], from * stride + plan->lowest + plan->staged_rows);
+    if (image >= call->images || low >= high || call->x_last) return;
+    const ptrdiff_t strips = (band->to - band->from - 1) / GCH_CONV_ROWS + 1;
+    const ptrdiff_t tiles = strips * ((plan->sum_row - 1) / GCH_CONV_COLUMNS + 1);
+    band->next = input_at(band, image, channel, low);
+    band->ahead = ((high - low) * call->size[1] - 1) / tiles + 1;
 }
 
-static void set_next(struct gch_conv_strip *strip, const struct gch_conv_plan *plan, const char *next)
+static void set_next(const struct band *band, struct gch_conv_strip *strip, ptrdiff_t position, int first)
 {
-    strip->next = next != NULL ? next : plan->zeros;
-    strip->next_step = next != NULL ? plan->call.size[0] * plan->call.size[1] : 0;
+    const struct gch_conv_plan *plan = band->plan;
+    strip->next = plan->zeros, strip->next_step = strip->ahead = 0;
+    if (!first || band->next == NULL) return;
+    const ptrdiff_t tiles = (plan->sum_row - 1) / GCH_CONV_COLUMNS + 1;
+    strip->next = band->next + (position - band->from) / GCH_CONV_ROWS * tiles * band->ahead * band->size;
+    strip->next_step = plan->call.size[0] * plan->call.size[1];
+    strip->ahead = band->ahead;
 }
 
 /* Both column phases of a stride of two at once. Their taps fall from column to column by one, so the two
  * lists are merged by column. */
-static void run_pair(const struct band *band, struct gch_conv_strip *strip, const char *next, ptrdiff_t top,
-                     ptrdiff_t py)
+static void run_pair(const struct band *band, struct gch_conv_strip *strip, ptrdiff_t top, ptrdiff_t py)
 {
     const struct gch_conv_plan *plan = band->plan;
     const struct gch_conv_call *call = &plan->call;
@@ -200,7 +212,6 @@ static void run_pair(const struct band *band, struct gch_conv_strip *strip, cons
     strip->offset = offset, strip->kw = columns;
     strip->end = phase[0].count, strip->filters = (int)call->filters;
     strip->weight = weight[0], strip->sum = sum[0];
-    set_next(strip, plan, next);
     pair.strip = *strip, pair.weight = weight[1], pair.sum = sum[1];
     plan->kernels->pair(&pair);
 }
@@ -246,10 +257,10 @@ static void run_strip(const struct band *band, const struct gch_conv_segment *se
         .add = band->channel > 0,
         .skip = band->skip,
     };
-    const char *next = py == 0 ? upcoming(band, position) : NULL;
+    set_next(band, &strip, position, py == 0);
     const ptrdiff_t top = (position - band->from + (turned ? GCH_CONV_ROWS - 1 : 0)) * plan->sum_row;
     if (dense && plan->paired && !band->skip && phase->taps >= 1 && phase->taps <= GCH_CONV_PAIR_TAPS) {
-        run_pair(band, &strip, next, top, py);
+        run_pair(band, &strip, top, py);
         return;
     }
     for (ptrdiff_t px = 0; px < columns->phases; ++px) {
@@ -259,13 +270,12 @@ static void run_strip(const struct band *band, const struct gch_conv_segment *se
         strip.kw = (int)columns->phase[px].taps;
         strip.end = least(segment->end, columns->phase[px].count);
         for (ptrdiff_t f = 0; f < call->filters; f += GCH_CONV_FILTERS) {
-            set_next(&strip, plan, next);
-            next = NULL;
             strip.filters = (int)least(GCH_CONV_FILTERS, call->filters - f);
             strip.weight = weight + band->channel * taps * strip.filters * band->size;
             strip.sum =
                 band->worker->sum + ((pair * call->filters + f) * plan->sum_filter + top) * band->size;
             plan->kernels->strip(&strip);
+            set_next(band, &strip, position, 0);
             weight += call->channels * taps * strip.filters * band->size;
         }
     }
@@ -355,6 +365,7 @@ void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_c
     band.from = index % plan->bands * plan->band;
     band.to = least(band.from + plan->band, plan->axis[0].phase[0].count);
     band.size = (ptrdiff_t)gch_real_size(call->real);
+    band.following = index + plan->workers;
     if (call->channel_scale != NULL) {
         if (worker->image != band.image)
             worker->finite = gch_conv_pack_weights(plan, band.image, worker->packed);
@@ -367,6 +378,7 @@ void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_c
     if (plan->points) gch_conv_run_points(plan, worker, band.image, band.from, band.to, band.packed);
     for (band.channel = 0; band.channel < call->channels && !plan->points; band.channel += GCH_CONV_BLOCK) {
         band.channels = (int)least(GCH_CONV_BLOCK, call->channels - band.channel);
+        look_ahead(&band);
         run_block(&band);
     }
     if (finish_band(&band)) return;

@@ -46,8 +46,8 @@ struct gch_conv_strip {
     int dense, channels, filters, kh, kw;
     int add;  /* 0: store the sums of the first block; 1: add those of a later one */
     int skip; /* 1: columns outside and shared rows add nothing at all: zero times infinity would be NaN */
-    const void *next; /* prefetch: four times the strip's columns of each channel from here on; never NULL */
-    ptrdiff_t next_step; /* elements to the next channel */
+    const void *next; /* prefetch: where a run of each channel begins, of which column x fetches ... */
+    ptrdiff_t next_step, ahead; /* ... a part: elements to the next channel, elements per GCH_CONV_COLUMNS */
 };
 
 /* Two column phases at once, where registers suffice: `strip` as for the first phase, but its offsets and kw

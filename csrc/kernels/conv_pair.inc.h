@@ -32,13 +32,12 @@ GCH_INLINE void FN(conv_pair_tile)(const int KH, const int OUT, const int masked
             first[r][f] = second[r][f] = V(set1)(0);
     }
     const REAL *row[MOST], *weight = s->weight, *other = pair->weight;
-    const REAL *next = (const REAL *)s->next + GCH_CONV_ROWS * x;
+    ptrdiff_t ahead;
+    const REAL *next = FN(conv_ahead)(s, x, &ahead);
     for (int i = 0; i < GCH_CONV_ROWS + KH - 1; ++i)
         row[i] = (const REAL *)s->row[i] + x;
     for (int c = 0; c < s->channels; ++c) {
-        GCH_UNROLL
-        for (int i = 0; i < GCH_CONV_ROWS * LANES; i += GCH_ALIGNMENT / (int)sizeof(REAL))
-            GCH_PREFETCH(next + i);
+        FN(conv_fetch)(next, ahead);
         next += s->next_step;
         for (int kx = 0; kx < s->kw; ++kx) {
             const ptrdiff_t offset = s->offset[kx];

@@ -13,6 +13,19 @@ GCH_INLINE V(vec) FN(conv_input)(int masked, const REAL *p, V(mask) inside)
     return masked ? V(load_part)(p, inside) : V(load)(p);
 }
 
+/* Where column x begins to prefetch, and how many elements a tile does. */
+GCH_INLINE const REAL *FN(conv_ahead)(const struct gch_conv_strip *s, ptrdiff_t x, ptrdiff_t *count)
+{
+    *count = s->ahead * LANES / GCH_CONV_COLUMNS;
+    return (const REAL *)s->next + x / LANES * *count;
+}
+
+GCH_INLINE void FN(conv_fetch)(const REAL *next, ptrdiff_t count)
+{
+    for (ptrdiff_t i = 0; i < count; i += GCH_ALIGNMENT / (ptrdiff_t)sizeof(REAL))
+        GCH_PREFETCH_SECOND(next + i);
+}
+
 /* Adds the block's sums to those of the blocks before, or stores them if there are none. */
 GCH_INLINE void FN(conv_leave)(const struct gch_conv_strip *s, const int out, void *to, ptrdiff_t x,
                                V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS])
@@ -47,13 +60,12 @@ GCH_INLINE void FN(conv_tile)(const int KH, const int OUT, const int masked, con
             sum[r][f] = V(set1)(0);
     }
     const REAL *row[MOST], *weight = s->weight;
-    const REAL *next = (const REAL *)s->next + GCH_CONV_ROWS * x;
+    ptrdiff_t ahead;
+    const REAL *next = FN(conv_ahead)(s, x, &ahead);
     for (int i = 0; i < GCH_CONV_ROWS + KH - 1; ++i)
         row[i] = (const REAL *)s->row[i] + x;
     for (int c = 0; c < s->channels; ++c) {
-        GCH_UNROLL
-        for (int i = 0; i < GCH_CONV_ROWS * LANES; i += GCH_ALIGNMENT / (int)sizeof(REAL))
-            GCH_PREFETCH(next + i);
+        FN(conv_fetch)(next, ahead);
         next += s->next_step;
         for (int kx = 0; kx < s->kw; ++kx) {
             const ptrdiff_t offset = s->offset[kx];
