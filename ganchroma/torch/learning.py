@@ -1,7 +1,7 @@
 """Signs of how the head learns, measured at one batch. See `ganchroma.diagnosis.learning` for what they mean."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -204,24 +204,10 @@ def _untrained(score: _Scored, pictures: Tensor, seed: int) -> tuple[float, floa
     shares = []
     for attempt in range(_REDRAWS):
         with untouched(score.discriminator, seed=seed + attempt), torch.no_grad():
-            _on_copies(modules)
             for module in modules:
                 _redraw(module)
             shares.append(_preference(score, pictures))
     return float(np.mean(shares)), float(np.std(shares))
-
-
-def _on_copies(modules: Iterable[nn.Module]) -> None:
-    """Other parameters and buffers in place of the modules' own, which a graph may still need as they are."""
-    copies: dict[int, Tensor] = {}
-    for module in modules:
-        for name, own in module._parameters.items():
-            if own is not None:
-                copy = nn.Parameter(own.detach().clone(), requires_grad=own.requires_grad)
-                module._parameters[name] = copies.setdefault(id(own), copy)
-        for name, own in module._buffers.items():
-            if own is not None:
-                module._buffers[name] = copies.setdefault(id(own), own.detach().clone())
 
 
 def _redrawable(module: nn.Module) -> bool:

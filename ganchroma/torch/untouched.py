@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
 __all__ = ["modules_of", "untouched"]
 
@@ -24,7 +25,7 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
     modules : torch.nn.Module or callable
         Put back: parameters, buffers, gradients, ``requires_grad``, ``training`` flags, hooks, and all other
         attributes; of dictionaries, lists, sets and arrays the contents, of random generators the state. Of a function,
-        the modules that it refers to (`modules_of`).
+        the modules that it refers to (`modules_of`). A graph that waits for its backward still can use them.
     seed : int, optional
         Of the random numbers of PyTorch, NumPy and Python in the body.
 
@@ -145,7 +146,7 @@ def _refill(container: Any, copy: Any) -> None:
 
 
 class _Kept:
-    """One tensor, its numbers, its gradient, and whether it asks for one."""
+    """One tensor: its memory, its numbers, its gradient, and whether it asks for one."""
 
     def __init__(self, tensor: Tensor) -> None:
         if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
@@ -153,24 +154,28 @@ class _Kept:
                 "a layer is not initialised yet (a lazy module): run its network once, then call this again"
             )
         self.tensor = tensor
+        self.memory = tensor.data
         self.values = tensor.detach().clone()
         self.needs = tensor.requires_grad
-        self.grad = tensor.grad if tensor.is_leaf else None
-        self.grad_values = None if self.grad is None else self.grad.detach().clone()
+        self.grad = _Kept(tensor.grad) if tensor.is_leaf and tensor.grad is not None else None
+        # A graph that still needs the tensor tells by its version whether it changed.
+        self.version = None if tensor.is_inference() else _unsafe_preserve_version_counter(tensor)
 
     def put_back(self) -> None:
-        # Through .data: autograd must not take it for a change of a tensor that somebody still needs.
-        _restore(self.tensor.data, self.values) if self.tensor.shape == self.values.shape else self._replace()
+        if not torch.equal(self.memory, self.values):
+            self.memory.copy_(self.values)
+        if _elsewhere(self.tensor, self.memory):
+            self.tensor.data = self.memory
         if self.tensor.is_leaf:
             self.tensor.requires_grad_(self.needs)
-            if self.grad is not None and self.grad_values is not None:
-                _restore(self.grad.data, self.grad_values)
-            self.tensor.grad = self.grad
+            if self.grad is not None:
+                self.grad.put_back()
+            self.tensor.grad = None if self.grad is None else self.grad.tensor
+        if self.version is not None:
+            self.version.__exit__()
 
-    def _replace(self) -> None:
-        self.tensor.data = self.values
 
-
-def _restore(tensor: Tensor, values: Tensor) -> None:
-    if not torch.equal(tensor, values):
-        tensor.copy_(values)
+def _elsewhere(tensor: Tensor, memory: Tensor) -> bool:
+    """Whether a tensor was given other memory, or another shape or type, than it had."""
+    same = (tensor.shape, tensor.dtype, tensor.device) == (memory.shape, memory.dtype, memory.device)
+    return not (same and (tensor.layout != torch.strided or tensor.data_ptr() == memory.data_ptr()))

@@ -1,0 +1,104 @@
+"""What `inspect` leaves to a graph that was there before: its backward, its versions, its memory."""
+
+import pytest
+
+import ganchroma as gch
+
+torch = pytest.importorskip("torch")
+from parity.generators import dcgan, latents  # noqa: E402
+from torch import nn  # noqa: E402
+
+from ganchroma.torch.untouched import untouched  # noqa: E402
+
+norms = {
+    "none": lambda layer: layer,
+    "legacy spectral": nn.utils.spectral_norm,
+    "legacy weight": nn.utils.weight_norm,
+    "spectral": nn.utils.parametrizations.spectral_norm,
+    "weight": nn.utils.parametrizations.weight_norm,
+}
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+
+
+def gradients(*modules):
+    return [parameter.grad.clone() for module in modules for parameter in module.parameters()]
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm", norms)
+def test_a_discriminator_between_loss_and_backward(norm, training):
+    def played(look):
+        torch.manual_seed(0)
+        generator = dcgan()
+        discriminator = nn.Sequential(
+            norms[norm](nn.Conv2d(3, 4, 4, 2, 1)), nn.BatchNorm2d(4), nn.LeakyReLU(0.2), norms[norm](nn.Conv2d(4, 1, 8))
+        ).train(training)
+        lost = discriminator(generator(latents())).square().mean()
+        if look:
+            assert gch.torch.inspect(generator, latents(), discriminator=discriminator).learning is not None
+        lost.backward()
+        return gradients(generator, discriminator)
+
+    assert all(map(torch.equal, played(True), played(False)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm", norms)
+def test_a_generator_between_loss_and_backward(norm, training):
+    def played(look):
+        torch.manual_seed(0)
+        generator = dcgan(head=norms[norm](nn.Conv2d(24, 3, 3, padding=1))).train(training)
+        lost = generator(latents()).square().mean()
+        if look:
+            gch.torch.inspect(generator, latents())
+        lost.backward()
+        return gradients(generator)
+
+    assert all(map(torch.equal, played(True), played(False)))
+
+
+class Busy(nn.Module):
+    """Writes into what it holds, and gives it other memory."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+        self.register_buffer("average", torch.zeros(3))
+        self.register_buffer("frozen", torch.full((3,), float("nan")))
+        self.plain = self.weight * 2
+        self.table = {"a": torch.ones(2)}
+        self.weight.grad = torch.ones(3)
+
+    @torch.no_grad()
+    def forward(self):
+        self.weight += 1
+        self.weight.grad += 1
+        self.average.add_(1)
+        self.frozen.add_(1)
+        self.plain.mul_(2)
+        self.table["a"].zero_()
+
+    def moved(self):
+        self.forward()
+        self.weight.data = torch.zeros(5)
+        self.average.data = self.average.half()
+
+    def tensors(self):
+        return self.weight, self.weight.grad, self.average, self.frozen, self.plain, self.table["a"]
+
+
+@pytest.mark.parametrize("method", ["forward", "moved"])
+def test_versions_and_memory_stay(method):
+    module = Busy()
+
+    def state():
+        return [
+            (id(tensor), tensor._version, tensor.data_ptr(), tensor.dtype, str(tensor), tensor.grad_fn)
+            for tensor in module.tensors()
+        ]
+
+    before = state()
+    with untouched(module):
+        getattr(module, method)()
+        assert all(one != other for one, other in zip(before, state(), strict=True))
+    assert state() == before
