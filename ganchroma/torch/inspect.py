@@ -15,6 +15,7 @@ from ganchroma.torch.facts import spectral_norms, untrained_norms
 from ganchroma.torch.learning import learning_signs
 from ganchroma.torch.ranges import likely_range, range_after, scaled
 from ganchroma.torch.search import Found, Network, Run, find_head, read_again, to_array
+from ganchroma.torch.untouched import SEEDS
 
 __all__ = ["inspect"]
 
@@ -63,7 +64,7 @@ def inspect(
         Real pictures in the range of the generator's: what its pictures should resemble, and what the discriminator is
         asked about.
     seed : int
-        Of the random numbers that the forward draws.
+        Of the random numbers that the forward draws; from 0 to 2**64 - 1.
     kwargs : mapping, optional
         Keyword arguments of the forward.
 
@@ -77,9 +78,9 @@ def inspect(
     Raises
     ------
     TypeError
-        If `generator` is no module, or the forward returns no tensor.
+        If `generator` is no module, an option has the wrong type, or the forward returns no tensor.
     ValueError
-        If `head` names nothing that ran.
+        If `head` names nothing that ran, or an option's value is not accepted.
     LookupError
         If no image comes out, or no layer ran that could make it; the message lists what did and how to name one.
 
@@ -102,7 +103,11 @@ def inspect(
             raise TypeError(f"{name} must be a function of the images, got {type(given).__name__}")
     if activation is not None:
         parse_activation(activation)
-    network = Network(generator, inputs, dict(kwargs or {}), check_integer(seed, "seed", 0))
+    if check_integer(seed, "seed", 0) >= SEEDS:
+        raise ValueError(f"seed must be below 2**64, got {seed}")
+    if not isinstance(kwargs, Mapping | None) or not all(isinstance(name, str) for name in kwargs or ()):
+        raise TypeError(f"kwargs must be a dictionary of names and values, got {kwargs!r}")
+    network = Network(generator, inputs, dict(kwargs or {}), int(seed))
     found, run = find_head(network, head, activation)
     shown, value_range, remarks = _shown(found, run, value_range)
     facts = _facts(network, found, run, remarks)

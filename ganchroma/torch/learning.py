@@ -17,7 +17,7 @@ from ganchroma.conv_backward import conv2d_backward, conv_transpose2d_backward
 from ganchroma.diagnosis.learning import Learning
 from ganchroma.torch.matching import Match
 from ganchroma.torch.search import Run, to_array
-from ganchroma.torch.untouched import modules_of, untouched
+from ganchroma.torch.untouched import SEEDS, modules_of, untouched
 
 __all__ = ["color_preference", "learning_signs"]
 
@@ -203,7 +203,7 @@ def _untrained(score: _Scored, pictures: Tensor, seed: int) -> tuple[float, floa
         return None
     shares = []
     for attempt in range(_REDRAWS):
-        with untouched(score.discriminator, seed=seed + attempt), torch.no_grad():
+        with untouched(score.discriminator, seed=(seed + attempt) % SEEDS), torch.no_grad():
             for module in modules:
                 _redraw(module)
             shares.append(_preference(score, pictures))

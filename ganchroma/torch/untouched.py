@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
-__all__ = ["modules_of", "untouched"]
+__all__ = ["SEEDS", "modules_of", "untouched"]
+
+SEEDS = 2**64  # of PyTorch: 0 to one less
 
 
 @contextmanager
@@ -27,7 +29,7 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
         attributes; of dictionaries, lists, sets and arrays the contents, of random generators the state. Of a function,
         the modules that it refers to (`modules_of`). A graph that waits for its backward still can use them.
     seed : int, optional
-        Of the random numbers of PyTorch, NumPy and Python in the body.
+        Below `SEEDS`. Of the random numbers of PyTorch, NumPy and Python in the body.
 
     Notes
     -----

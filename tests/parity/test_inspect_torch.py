@@ -292,11 +292,21 @@ def test_the_head_can_be_named():
         (dict(activation="softsign"), ValueError, "activation is 'softsign'"),
         (dict(value_range=(1, -1)), ValueError, "value_range"),
         (dict(dataset=np.zeros(3)), ValueError, "dataset"),
+        (dict(seed=-1), ValueError, "seed must be at least 0"),
+        (dict(seed=2**64), ValueError, "seed must be below 2"),
+        (dict(kwargs=[1]), TypeError, "kwargs must be a dictionary of names and values"),
+        (dict(kwargs={1: 2}), TypeError, "kwargs must be a dictionary of names and values"),
     ],
 )
 def test_wrong_options(options, error, words):
     with pytest.raises(error, match=words):
         gch.torch.inspect(dcgan(), latents(), **options)
+
+
+def test_the_last_seed_is_one():
+    assert gch.torch.inspect(
+        dcgan(), latents(), discriminator=nn.Sequential(nn.Flatten(), nn.Linear(3072, 1)), seed=2**64 - 1
+    )
 
 
 def test_an_unknown_head_lists_the_candidates():
