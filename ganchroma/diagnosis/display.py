@@ -131,7 +131,7 @@ def _rearrangements(shown: NDArray[np.uint8], network: Levels, single: bool) -> 
             for channel in range(3):
                 detail = f"channel {channel} ({'RGB'[channel]}) drawn three times"
                 yield (Step("channel", detail, _reordered((channel,) * 3)),)
-            for name, weights in _GRAYS.items():
+            for name, weights in GRAYS.items():
                 yield (Step("channel", f"converted to {name}", _gray(weights)),)
     else:
         for order in list(permutations(range(3)))[1:]:
@@ -145,7 +145,8 @@ def _reordered(order: tuple[int, ...]) -> Callable[[Levels], Levels]:
     return lambda levels: levels[:, list(order)]
 
 
-_GRAYS = {
+# The ways from three channels to a gray one.
+GRAYS = {
     "luminance": (0.299, 0.587, 0.114),
     "luminance by the weights of Rec. 709": (0.2125, 0.7154, 0.0721),
     "the mean of the channels": (1 / 3, 1 / 3, 1 / 3),

@@ -218,7 +218,7 @@ def _spread(conv: _Conv, size: Size) -> Iterator[Head]:
                 shuffled = _shuffled(conv, colors, (tall, wide), order == "channels first")
                 if shuffled is not None:
                     yield replace(_three(*shuffled), pixel_bias=len(shuffled) > 1)
-    for colors in dict.fromkeys((size[0], 1)):
+    for colors in dict.fromkeys((conv.filters if conv.filters == 3 else size[0], size[0], 1)):
         if conv.filters >= colors:
             yield replace(_three(_first(conv, colors)), whole=conv.filters in (colors, 4))
             if conv.filters > colors:

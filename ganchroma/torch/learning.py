@@ -47,7 +47,9 @@ def learning_signs(
     seed : int
     """
     image = run.image
-    if match is None or match.normalised or match.layer.output_size(_size(match.features)) != tuple(image.shape[2:]):
+    if match is None or match.normalised or match.misshown:
+        return None
+    if match.layer.output_size(_size(match.features)) != tuple(image.shape[2:]):
         return None
     if not image.is_floating_point():
         raise ValueError(

@@ -3,7 +3,7 @@
 Nothing is believed because of its name: a reading is run, and the result compared with the image that came out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
 from ganchroma.activation import ActivationLike, activation_name
+from ganchroma.diagnosis.display import GRAYS, channels_as_rows, rows_as_channels
 from ganchroma.layer import OutputLayer
 from ganchroma.torch.flow import Step
 from ganchroma.torch.heads import Head
@@ -45,6 +46,9 @@ class Match:
     reading : Head
         What it was made of.
     remarks : tuple of str
+    misshown : bool
+        Whether the image is no R, G and B of the layer's but one channel of it, a gray made of it, or its numbers in
+        another layout: a fault that follows the head.
     """
 
     layer: OutputLayer
@@ -54,6 +58,7 @@ class Match:
     normalised: bool
     reading: Head
     remarks: tuple[str, ...] = ()
+    misshown: bool = False
 
     @property
     def features(self) -> Array:
@@ -143,7 +148,24 @@ def _matched(reading: Head, linear: Array, activation: ActivationLike, before: A
                 remarks += (f"R, G and B are made by the head's filters {', '.join(str(k + 1) for k in order)}",)
                 layer, (scale, offset, share) = _reordered(layer, order), fit
                 break
+    if share < EXPLAINED and not reading.single:
+        for words, other in _misshown(made):
+            fit = _fitted(other, target)
+            if fit[2] >= EXPLAINED:
+                remark = f"what comes out is {words}, by the network's own forward"
+                return Match(layer, fit[2], fit[0], fit[1], False, reading, (*remarks, remark), True)
     return Match(layer, share, scale, offset, False, reading, remarks)
+
+
+def _misshown(made: Array) -> Iterator[tuple[str, Array]]:
+    """What a network makes of its three channels by mistake, in words and as pictures."""
+    for channel in range(3):
+        yield f"channel {channel} of the head's three, as R, G and B", np.repeat(made[:, channel, None], 3, axis=1)
+    for name, weights in GRAYS.items():
+        gray = np.tensordot(np.asarray(weights, made.dtype), made, (0, 1))
+        yield f"the head's three channels converted to {name}", np.repeat(gray[:, None], 3, axis=1)
+    yield "the head's (3, H, W) reshaped, not transposed, to (H, W, 3)", channels_as_rows(made)
+    yield "the head's (H, W, 3) reshaped, not transposed, to (3, H, W)", rows_as_channels(made)
 
 
 def _reordered(layer: OutputLayer, order: Sequence[int]) -> OutputLayer:
