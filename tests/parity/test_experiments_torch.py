@@ -28,7 +28,7 @@ SMALL = Config(steps=6, batch=4, width=4)
         ({"gray_share": 1.5}, ValueError, r"gray_share must be in \[0, 1\], got 1.5"),
         ({"lr": math.nan}, ValueError, "lr must be finite"),
         ({"lr": "fast"}, TypeError, "lr must be a number, got 'fast'"),
-        ({"photographs": 3}, TypeError, "photographs must be a string or None"),
+        ({"photographs": 3}, TypeError, "photographs must be a string or a path, got 3"),
     ],
 )
 def test_wrong_settings(setting, error, words):

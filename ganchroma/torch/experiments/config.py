@@ -1,12 +1,13 @@
 """What an experiment varies: one frozen set of settings is one training run."""
 
-import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
-from ganchroma._arrays import check_integer
+from ganchroma._arrays import check_integer, check_number, shown
+from ganchroma._files import check_path
 
-__all__ = ["Config"]
+__all__ = ["Config", "check_seed", "check_share"]
 
 _CHOICES = {
     "init": ("standard", "identical", "fill", "unit_sigma", "calibrated"),
@@ -14,7 +15,24 @@ _CHOICES = {
     "activation": ("tanh", "sigmoid"),
     "spectral_norm": (None, "parametrization", "legacy"),
 }
-_LEAST = {"steps": 1, "batch": 2, "width": 1, "discriminator_width": 1, "discriminator_steps": 1, "seed": 0}
+_LEAST = {"steps": 1, "batch": 2, "width": 1, "discriminator_width": 1, "discriminator_steps": 1}
+_SEEDS = 2**64  # PyTorch's generators take seeds below this
+
+
+def check_seed(value: Any, name: str = "seed") -> int:
+    """An integer that PyTorch takes as a seed, or an error that names it."""
+    seed = check_integer(value, name, 0)
+    if seed >= _SEEDS:
+        raise ValueError(f"{name} must be below 2**64, got {seed}")
+    return seed
+
+
+def check_share(value: Any, name: str) -> float:
+    """A number from 0 to 1, or an error that names it."""
+    share = check_number(value, name)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{name} must be in [0, 1], got {value}")
+    return share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +63,14 @@ class Config:
         Its updates for each of the generator's.
     gray_share : float
         Share of the training pictures that are gray: 0 colour, 1 gray, anything between mixed.
-    photographs : str, optional
+    photographs : str or path, optional
         Folder that crops are taken from, instead of the photographs that come with scikit-image and scikit-learn.
     activation : "tanh" or "sigmoid"
         After the head; real pictures are given to the discriminator in the same range.
     spectral_norm : "parametrization" or "legacy", optional
         On the head, in either of PyTorch's ways.
     seed : int
-        Of weights, latents and crops.
+        Of weights, latents and crops; from 0 to 2**64 - 1.
 
     Raises
     ------
@@ -82,19 +100,25 @@ class Config:
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; accepted: {', '.join(map(repr, choices))}")
-        for name, least in _LEAST.items():
-            if getattr(self, name) is not None:
-                check_integer(getattr(self, name), name, least)
-        for name, least, most in (("lr", 0, math.inf), ("discriminator_lr", 0, math.inf), ("gray_share", 0, 1)):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name} must be a number, got {value!r}")
-            if not least <= value <= most or math.isinf(value):
-                raise ValueError(f"{name} must be {'in [0, 1]' if most == 1 else 'finite and at least 0'}, got {value}")
-        if self.photographs is not None and not isinstance(self.photographs, str):
-            raise TypeError(f"photographs must be a string or None, got {type(self.photographs).__name__}")
+            accepted = ", ".join(map(repr, choices))
+            if not isinstance(value, str) and not (value is None and None in choices):
+                raise TypeError(f"{name} must be one of {accepted}; got {shown(value)}")
+            if value not in choices:
+                raise ValueError(f"{name} is {value!r}; accepted: {accepted}")
+        for name, least in _LEAST.items():
+            if getattr(self, name) is not None or name != "discriminator_width":
+                self._set(name, check_integer(getattr(self, name), name, least))
+        for name in ("lr", "discriminator_lr"):
+            self._set(name, check_number(getattr(self, name), name, low=0))
+        self._set("gray_share", check_share(self.gray_share, "gray_share"))
+        self._set("seed", check_seed(self.seed))
+        if self.photographs is not None:
+            self._set("photographs", check_path(self.photographs, "photographs"))
+
+    def _set(self, name: str, value: Any) -> None:
+        """Python's own numbers in place of NumPy's, which JSON and PyTorch don't take."""
+        object.__setattr__(self, name, value)
 
     def describe(self, *, without: tuple[str, ...] = ()) -> str:
         """The settings that are not the default, as text; "standard" if all are."""
@@ -110,8 +134,10 @@ class Config:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The settings that `to_dict` wrote."""
+        if not isinstance(values, Mapping):
+            raise TypeError(f"values must be a dictionary of settings, got {shown(values)}")
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")

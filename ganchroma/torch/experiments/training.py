@@ -7,7 +7,8 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, softplus
 
+from ganchroma._arrays import check_flag, check_integer
+from ganchroma._arrays import shown as as_shown
 from ganchroma._files import check_path, write_bytes, write_text
 from ganchroma._progress import progress
 from ganchroma.runtime import threads
@@ -29,7 +32,7 @@ from ganchroma.torch.monitor import ChromaMonitor, ColorCollapse
 from ganchroma.torch.search import to_array
 from ganchroma.torch.untouched import untouched
 
-__all__ = ["run"]
+__all__ = ["check_folder", "run", "train"]
 
 _POOL = 2048  # crops that batches are drawn from
 _ASKED = 256  # other crops of the same photographs, that the discriminator is asked about
@@ -72,8 +75,11 @@ def run(
     ------
     ImportError
         If a package is missing that the photographs, or saving, need.
-    ValueError
-        If `out` holds the run of another configuration, or files that can't be read.
+    NotADirectoryError
+        If `out` is a file.
+    TypeError, ValueError
+        If an argument has the wrong type or value; if `out` holds the run of another configuration, or files that can't
+        be read.
 
     Examples
     --------
@@ -81,8 +87,18 @@ def run(
     >>> history.complete, [record.step for record in history.records]
     (True, [0, 1, 2])
     """
-    config = replace(config or Config(), **changes)
-    folder = None if out is None else Path(check_path(out, "out"))
+    return train(
+        _settings(config, changes),
+        None if out is None else check_folder(out, "out"),
+        check_integer(save_every, "save_every", 1),
+        shown=check_flag(shown, "shown"),
+    )
+
+
+def train(config: Config, folder: Path | None, save_every: int = 100, *, shown: bool = False) -> History:
+    """`run`, of arguments that are as they should be."""
+    if folder is not None:
+        import_module("safetensors.torch")  # if it is missing, not only after hours
     with _alone():
         training = _Training(config)
         if folder is not None:
@@ -99,6 +115,26 @@ def run(
             if folder is not None:
                 training.save(folder)
     return training.history
+
+
+def _settings(config: Any, changes: dict[str, Any]) -> Config:
+    if not isinstance(config, Config | None):
+        raise TypeError(
+            f"config must be a Config or None, got {as_shown(config)}; settings can be given by name: run(steps=100)"
+        )
+    names = [field.name for field in fields(Config)]
+    unknown = [name for name in changes if name not in names]
+    if unknown:
+        raise TypeError(f"there is no setting {', '.join(map(repr, unknown))}; accepted: {', '.join(names)}")
+    return replace(config or Config(), **changes)
+
+
+def check_folder(path: Any, name: str) -> Path:
+    """`path` as one of a folder that is there or can be made, or an error that names the argument."""
+    folder = Path(check_path(path, name))
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{name}: {folder} is a file; accepted: a folder, which is made if missing")
+    return folder
 
 
 @contextlib.contextmanager
