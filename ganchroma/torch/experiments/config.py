@@ -16,6 +16,7 @@ _CHOICES = {
     "spectral_norm": (None, "parametrization", "legacy"),
 }
 _LEAST = {"steps": 1, "batch": 2, "width": 1, "discriminator_width": 1, "discriminator_steps": 1}
+_FASTEST = 1e38  # twice this is still a float32: Adam's first step
 _SEEDS = 2**64  # PyTorch's generators take seeds below this
 
 
@@ -110,7 +111,10 @@ class Config:
             if getattr(self, name) is not None or name != "discriminator_width":
                 self._set(name, check_integer(getattr(self, name), name, least))
         for name in ("lr", "discriminator_lr"):
-            self._set(name, check_number(getattr(self, name), name, low=0))
+            rate = check_number(getattr(self, name), name, low=0)
+            if rate > _FASTEST:
+                raise ValueError(f"{name} must be at most {_FASTEST:g}, got {rate:g}")
+            self._set(name, rate)
         self._set("gray_share", check_share(self.gray_share, "gray_share"))
         self._set("seed", check_seed(self.seed))
         if self.photographs is not None:

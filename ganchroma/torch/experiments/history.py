@@ -50,7 +50,7 @@ class Judgement:
 
 @dataclass
 class History:
-    """A training run, whole or up to where it was interrupted.
+    """A training run, whole or up to where it was interrupted or diverged.
 
     Attributes
     ----------
@@ -62,6 +62,11 @@ class History:
         Before the first update and after the last.
     data : ChromaRecord or None
         The real pictures, measured in the same way.
+    diverged : int or None
+        The step at which pictures, gradients or weights were no longer finite, so that the run ended there; what was
+        finite is in the records.
+    photographs : str or None
+        Checksum of the pictures in the folder that the run trained on; None for those that come with packages.
     """
 
     config: Config
@@ -69,6 +74,8 @@ class History:
     gradients: list[Gradient] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
     data: ChromaRecord | None = None
+    diverged: int | None = None
+    photographs: str | None = None
 
     @property
     def steps(self) -> int:
@@ -77,7 +84,27 @@ class History:
 
     @property
     def complete(self) -> bool:
+        """Whether it went to its end: neither an interrupt nor a divergence stopped it."""
         return self.steps == self.config.steps and len(self.judgements) > 1
+
+    @property
+    def divergence(self) -> str:
+        """Where it diverged, in words; empty if it did not."""
+        if self.diverged is None:
+            return ""
+        return (
+            f"diverged at step {self.diverged} of {self.config.steps}: pictures, gradients or weights are no longer "
+            f"finite ({self.config.describe()})"
+        )
+
+    def check_steps(self) -> None:
+        """A ValueError if the parts don't fit together: one update after the other, each with its record."""
+        records, updates = [item.step for item in self.records], [item.step for item in self.gradients]
+        more = len(records) - len(updates)
+        if updates != list(range(self.steps)) or records != list(range(self.steps + more)) or more not in (0, 1):
+            raise ValueError(f"{len(records)} records don't fit {len(updates)} updates")
+        if self.steps > self.config.steps or (self.steps and not self.judgements):
+            raise ValueError(f"{self.steps} updates don't fit {self.config.steps} steps")
 
     def at(self, step: int, measure: str) -> float:
         """A measure of `ChromaRecord` around a step: the mean of the eight records up to it; at 0 the first alone."""
@@ -122,6 +149,8 @@ class History:
                 [item.step, item.prefers_color, json_number(item.gradient_share)] for item in self.judgements
             ],
             "data": None if self.data is None else self.data.to_dict(),
+            "diverged": self.diverged,
+            "photographs": self.photographs,
         }
 
     @classmethod
@@ -133,10 +162,13 @@ class History:
             [Gradient(step, _number(norm), _number(cosine)) for step, norm, cosine in values["gradients"]],
             [Judgement(step, prefers, _number(share)) for step, prefers, share in values["judgements"]],
             None if values["data"] is None else ChromaRecord.from_dict(values["data"]),
+            values.get("diverged"),
+            values.get("photographs"),
         )
 
     def __repr__(self) -> str:
-        return f"History({self.config.describe()!r}, {self.steps} of {self.config.steps} steps)"
+        end = "" if self.diverged is None else ", diverged"
+        return f"History({self.config.describe()!r}, {self.steps} of {self.config.steps} steps{end})"
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), allow_nan=False)

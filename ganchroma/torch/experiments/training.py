@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import threading
@@ -26,7 +27,7 @@ from ganchroma.stats import ChromaStats
 from ganchroma.torch.experiments.config import Config
 from ganchroma.torch.experiments.history import Gradient, History, Judgement
 from ganchroma.torch.experiments.networks import LATENTS, discriminator, generator
-from ganchroma.torch.experiments.photographs import crops
+from ganchroma.torch.experiments.photographs import cut, photographs
 from ganchroma.torch.learning import color_preference
 from ganchroma.torch.monitor import ChromaMonitor, ColorCollapse
 from ganchroma.torch.search import to_array
@@ -69,7 +70,8 @@ def run(
     Returns
     -------
     History
-        Up to the interrupt if Ctrl-C was pressed: see `History.complete`.
+        Up to the interrupt if Ctrl-C was pressed: see `History.complete`. If the run diverged, up to where all was
+        finite, with a RuntimeWarning: see `History.diverged`.
 
     Raises
     ------
@@ -78,8 +80,8 @@ def run(
     NotADirectoryError
         If `out` is a file.
     TypeError, ValueError
-        If an argument has the wrong type or value; if `out` holds the run of another configuration, or files that can't
-        be read.
+        If an argument has the wrong type or value; if `out` holds the run of another configuration or on other
+        pictures, or files that can't be read.
 
     Examples
     --------
@@ -87,12 +89,15 @@ def run(
     >>> history.complete, [record.step for record in history.records]
     (True, [0, 1, 2])
     """
-    return train(
+    history = train(
         _settings(config, changes),
         None if out is None else check_folder(out, "out"),
         check_integer(save_every, "save_every", 1),
         shown=check_flag(shown, "shown"),
     )
+    if history.divergence:
+        warnings.warn(f"the run {history.divergence}; returned is what came before", RuntimeWarning, stacklevel=2)
+    return history
 
 
 def train(config: Config, folder: Path | None, save_every: int = 100, *, shown: bool = False) -> History:
@@ -103,10 +108,12 @@ def train(config: Config, folder: Path | None, save_every: int = 100, *, shown: 
         training = _Training(config)
         if folder is not None:
             training.load(folder)
+        if training.history.diverged is not None:
+            return training.history  # it would do so again
         with _interrupts() as interrupted:
             for step in progress(range(training.history.steps, config.steps), config.describe(), shown=shown):
                 training.step(step)
-                if interrupted:
+                if interrupted or training.history.diverged is not None:
                     break
                 if folder is not None and (step + 1) % save_every == 0:
                     training.save(folder)
@@ -187,12 +194,12 @@ class _Training:
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.discriminator_lr, (0.5, 0.999)),
         }
         self.random = torch.Generator().manual_seed(config.seed)
-        own = config.photographs
-        self.real = self._in_range(crops(_POOL, gray_share=config.gray_share, folder=own, seed=config.seed))
-        self.asked = self._in_range(crops(_ASKED, folder=own, seed=config.seed + _OTHERS))
+        pictures, checksum = photographs(config.photographs)
+        self.real = self._in_range(cut(pictures, _POOL, gray_share=config.gray_share, seed=config.seed))
+        self.asked = self._in_range(cut(pictures, _ASKED, seed=config.seed + _OTHERS))
         self.monitor = ChromaMonitor(head=self._head, value_range=self._range, limit=max(2, config.steps + 1))
         data = ChromaMonitor(value_range=self._range, images=_POOL).update(0, self.real)
-        self.history = History(config, data=data)
+        self.history = History(config, data=data, photographs=checksum)
 
     @property
     def _range(self) -> tuple[float, float]:
@@ -212,9 +219,14 @@ class _Training:
     # -- one update of the generator -------------------------------------------------------------------------------
 
     def step(self, step: int) -> None:
-        if step == 0:
-            self.history.judgements.append(self._judgement(0))
+        """Measure, then update; where something is no longer finite, say so and leave the generator as it is."""
+        first = self._judgement(0) if step == 0 else None
         made = self.generator(self._latents())
+        if not _finite(made) or (step == 0 and first is None):
+            self.history.diverged = step
+            return
+        if first is not None:
+            self.history.judgements.append(first)
         record = self.monitor.update(step, made, head=self._head)
         for again in range(self.config.discriminator_steps):
             if again:
@@ -225,8 +237,11 @@ class _Training:
         self.optimizers["generator"].zero_grad()
         softplus(-self.discriminator(made)).mean().backward()
         gradient = self._gradient(step)
-        self.optimizers["generator"].step()
         self.history.records.append(record)
+        if not math.isfinite(gradient.norm):
+            self.history.diverged = step
+            return
+        self.optimizers["generator"].step()
         self.history.gradients.append(gradient)
 
     def _train_discriminator(self, made: Tensor) -> None:
@@ -252,13 +267,21 @@ class _Training:
             return
         with torch.no_grad(), untouched(self.generator):
             made = self.generator(self._latents())
+        states = [*self.generator.state_dict().values(), *self.discriminator.state_dict().values()]
+        judgement = self._judgement(self.config.steps) if all(map(_finite, [made, *states])) else None
+        if judgement is None:
+            self.history.diverged = self.config.steps
+            return
         self.history.records.append(self.monitor.update(self.config.steps, made, head=self._head))
-        self.history.judgements.append(self._judgement(self.config.steps))
+        self.history.judgements.append(judgement)
 
-    def _judgement(self, step: int) -> Judgement:
+    def _judgement(self, step: int) -> Judgement | None:
+        """None where the loss has no finite gradient."""
         with untouched(self.generator, self.discriminator, seed=self.config.seed):
             made = self.generator(torch.randn(self.config.batch, LATENTS)).detach().requires_grad_()
             (gradient,) = torch.autograd.grad(softplus(-self.discriminator(made)).mean(), made)
+        if not _finite(gradient):
+            return None
         numbers = to_array(gradient)
         most = float(np.abs(numbers).max()) or 1.0
         share = ChromaStats((-most, most)).update(numbers).summary().within.achromatic_share
@@ -284,19 +307,29 @@ class _Training:
             return
         from safetensors import SafetensorError, safe_open
 
+        damaged = (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
         try:
             with safe_open(path, "pt") as file:
                 history = History.from_dict(json.loads(file.metadata()["run"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} can't be read ({error}): delete it to start anew") from error
+        except damaged as error:
+            raise _unreadable(path, error) from error
         if history.config != self.config:
             raise ValueError(
                 f"out: {folder} holds the run of other settings ({history.config.describe()}); asked for: "
                 f"{self.config.describe()}"
             )
+        if history.photographs not in (None, self.history.photographs):
+            raise ValueError(
+                f"out: {folder} holds a run on other pictures: those in {self.config.photographs!r} have changed "
+                "since. Bring them back, or choose another folder for the run on the new ones"
+            )
+        try:
+            history.check_steps()
+            self._put_back(tensors, history.steps > 0)
+        except damaged as error:
+            raise _unreadable(path, error) from error
         self.history = history
-        self._put_back(tensors)
 
     def _tensors(self) -> dict[str, Tensor]:
         found = {"random": self.random.get_state()}
@@ -310,7 +343,8 @@ class _Training:
                 }
         return found
 
-    def _put_back(self, found: dict[str, Tensor]) -> None:
+    def _put_back(self, found: dict[str, Tensor], stepped: bool) -> None:
+        """An error of any kind, if something is missing or does not fit."""
         self.random.set_state(found["random"])
         for part, network in (("generator", self.generator), ("discriminator", self.discriminator)):
             network.load_state_dict(_under(found, f"{part}."))
@@ -319,7 +353,28 @@ class _Training:
                 place, _, entry = name.partition(".")
                 state.setdefault(int(place), {})[entry] = value
             groups = self.optimizers[part].state_dict()["param_groups"]
+            self._check_state(part, state, stepped)
             self.optimizers[part].load_state_dict({"state": state, "param_groups": groups})
+
+    def _check_state(self, part: str, state: dict[int, dict[str, Tensor]], stepped: bool) -> None:
+        """PyTorch takes any, and begins anew where there is none."""
+        optimizer = self.optimizers[part]
+        frozen = part == "discriminator" and self.config.discriminator_lr == 0
+        if not stepped or frozen or not isinstance(optimizer, torch.optim.Adam):
+            return
+        for place, parameter in enumerate(optimizer.param_groups[0]["params"]):
+            shapes = [state[place][name].shape for name in ("step", "exp_avg", "exp_avg_sq")]
+            if shapes != [torch.Size(), parameter.shape, parameter.shape]:
+                raise ValueError(f"the state of the {part}'s Adam does not fit its weights")
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    what = f"no {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0]
+    return ValueError(f"{path} can't be read ({what}): delete it to start anew")
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(tensor.isfinite().all())
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
