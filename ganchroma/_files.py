@@ -66,6 +66,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
+def printable(name: str) -> str:
+    """A file's name with escapes for what can't be encoded, and for what would do something to a terminal."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name)
+
+
 def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) -> NDArray[np.uint8]:
     """An image file as (H, W, 3) uint8: what a viewer with a white background shows of its first frame.
 

@@ -9,6 +9,11 @@ from pathlib import Path
 import numpy as np
 from support import smooth_picture
 
+import ganchroma as gch
+from ganchroma._images import read_images
+from ganchroma._level_records import LevelRecords
+from ganchroma.scanning.measuring import CHROMA_SAMPLES
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -63,3 +68,17 @@ def as_zip(pictures, path):
         for name in pictures.names:
             archive.write(pictures.folder / name, name)
     return path
+
+
+def scan(paths, **options):
+    return gch.scan(paths, **{"workers": 1, "show_progress": False} | options)
+
+
+def reference(levels):
+    """What `ChromaStats` makes of the same pictures, without the fixed pattern, of which a scan has none."""
+    stats = gch.ChromaStats(chroma_samples=CHROMA_SAMPLES)
+    for picture in levels:
+        records = LevelRecords.empty(1)
+        records.measure(0, read_images(picture, None, "NHWC"), "round", CHROMA_SAMPLES, 1)
+        stats.update_from(records)
+    return stats

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pictures import as_tar, as_zip, make_pictures
+from pictures import as_tar, as_zip, make_pictures, reference, scan
 from support import smooth_picture
 
 import ganchroma as gch
-from ganchroma._images import read_images
-from ganchroma._level_records import LevelRecords
 from ganchroma.scanning import engines, measuring, places, work
-from ganchroma.scanning.measuring import CHROMA_SAMPLES, Part
+from ganchroma.scanning.measuring import Part
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -24,20 +22,6 @@ Image = pytest.importorskip("PIL.Image")
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     return make_pictures(tmp_path_factory.mktemp("pictures"))
-
-
-def scan(paths, **options):
-    return gch.scan(paths, **{"workers": 1, "show_progress": False} | options)
-
-
-def reference(levels):
-    """What `ChromaStats` makes of the same pictures, without the fixed pattern, of which a scan has none."""
-    stats = gch.ChromaStats(chroma_samples=CHROMA_SAMPLES)
-    for picture in levels:
-        records = LevelRecords.empty(1)
-        records.measure(0, read_images(picture, None, "NHWC"), "round", CHROMA_SAMPLES, 1)
-        stats.update_from(records)
-    return stats
 
 
 def names_of(found, pictures):
@@ -173,7 +157,7 @@ def test_a_folder_of_all_sorts(tmp_path, monkeypatch):
     }
     assert "accepted: (N, 3, H, W)" in reasons["flat.npy"]
     assert "Python objects" in reasons["objects.npy"]
-    assert reasons["gone.jpg"] == "no such file"
+    assert reasons["gone.jpg"] == "No such file or directory"
     found.save_html(tmp_path / "page.html")
     assert "caf\\udce9.png" in (tmp_path / "page.html").read_text()
 

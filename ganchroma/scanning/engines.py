@@ -1,6 +1,7 @@
 """Units are measured here or in other processes; what comes back is in the order in which they were given."""
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -56,6 +57,12 @@ class Processes:
         """New processes."""
         context = multiprocessing.get_context(start_method())
         self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_leave_interrupts_alone)
+        try:
+            self._pool.submit(os.getpid).result()
+        except BrokenProcessPool:
+            raise RuntimeError(
+                'no process could start; in a script, call it below `if __name__ == "__main__":`, or with workers=1'
+            ) from None
 
     def close(self) -> None:
         """End without waiting for what was not begun."""

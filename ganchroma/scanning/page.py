@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ganchroma._files import printable
 from ganchroma.color import NATURAL
 from ganchroma.diagnosis.page import STYLE
 from ganchroma.diagnosis.pictures import FRAME, data_uri, montage, swatches
@@ -97,7 +98,7 @@ def _histogram(counts: NDArray[np.int64]) -> str:
 
 def _sheet(title: str, sheet: NDArray[np.uint8] | None, names: Sequence[tuple[str, float]]) -> str:
     image = "" if sheet is None else f'<div class="sheet"><img src="{data_uri(sheet)}" alt="{escape(title)}"></div>'
-    rows = "".join(f'<tr><td class="text">{escape(_printable(name))}</td><td>{m3:.1f}</td></tr>' for name, m3 in names)
+    rows = "".join(f'<tr><td class="text">{escape(printable(name))}</td><td>{m3:.1f}</td></tr>' for name, m3 in names)
     table = f"<details><summary>names</summary><table><tr><th>picture</th><th>M3</th></tr>{rows}</table></details>"
     return f"<p><b>{escape(title)}</b></p>{image}{table}"
 
@@ -106,14 +107,9 @@ def _unreadable(failures: Sequence[tuple[str, str]]) -> str:
     if not failures:
         return ""
     rows = "".join(
-        f'<tr><td class="text">{escape(_printable(name))}</td><td class="text">{escape(_printable(reason))}</td></tr>'
+        f'<tr><td class="text">{escape(printable(name))}</td><td class="text">{escape(printable(reason))}</td></tr>'
         for name, reason in failures[:LISTED]
     )
     left = len(failures) - LISTED
     more = f"<p>and {left:,} more</p>" if left > 0 else ""
     return f"<details><summary>{len(failures):,} unreadable</summary><table>{rows}</table>{more}</details>"
-
-
-def _printable(text: str) -> str:
-    """With escapes for what a name of another encoding has and UTF-8 has not."""
-    return text.encode(errors="backslashreplace").decode()

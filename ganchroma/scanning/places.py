@@ -2,7 +2,8 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import stat
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ class Place(NamedTuple):
     row : int
         Along the first axis of an array; -1 where there is none.
     offset, size : int
-        Of a tar's member in bytes; -1 where it has to be looked for by name.
+        Of a tar's member in bytes, -1 where it has to be looked for by name; in a zip the number of the entry.
     """
 
     path: str
@@ -80,14 +81,13 @@ def check_paths(paths: Any) -> list[str]:
     return found
 
 
-def find(paths: Sequence[str]) -> Iterator[Found]:
+def find(paths: Sequence[str], leave: Collection[str] = ()) -> Iterator[Found]:
     """Every picture under `paths`, in order. In folders only pictures, archives and arrays count, by their endings.
 
-    What can't be opened comes with its reason.
+    What can't be opened comes with its reason. `leave`: real paths of files that don't count.
     """
-    for path in paths:
-        for file in _files(path) if os.path.isdir(path) else [Found(Place(path))]:
-            yield from [file] if file.reason else _inside(file.place.path)
+    for file in _listed(paths, leave):
+        yield from [file] if file.reason else _inside(file.place.path)
 
 
 def units(found: Iterable[Found], size: int = UNIT) -> Iterator[list[Found]]:
@@ -102,16 +102,31 @@ def units(found: Iterable[Found], size: int = UNIT) -> Iterator[list[Found]]:
         yield unit
 
 
-def count(paths: Sequence[str]) -> int | None:
+def count(paths: Sequence[str], leave: Collection[str] = ()) -> int | None:
     """How many pictures `find` will come to; None where only reading a tar would tell."""
     total = 0
-    for path in paths:
-        for file in _files(path) if os.path.isdir(path) else [Found(Place(path))]:
-            if _is_tar(file.place.path):
-                return None
-            simple = file.reason or not _is_container(file.place.path)
-            total += 1 if simple else sum(1 for _ in _inside(file.place.path))
+    for file in _listed(paths, leave):
+        if _is_tar(file.place.path):
+            return None
+        simple = file.reason or not _is_container(file.place.path)
+        total += 1 if simple else sum(1 for _ in _inside(file.place.path))
     return total
+
+
+def _listed(paths: Sequence[str], leave: Collection[str]) -> Iterator[Found]:
+    for path in paths:
+        for file in _files(path) if os.path.isdir(path) else [_file(path)]:
+            if not (leave and os.path.realpath(file.place.path) in leave):
+                yield file
+
+
+def _file(path: str) -> Found:
+    """A file; a pipe or a device would be waited for, perhaps for ever."""
+    try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+    except OSError as error:
+        return Found(Place(path), reason=reason_of(error))
+    return Found(Place(path), reason="" if regular else "it is no regular file")
 
 
 def _files(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Found]:
@@ -131,7 +146,7 @@ def _files(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iter
         if is_folder:
             yield from _files(path, above | {here})
         elif _suffix(name) in PICTURES or _is_container(name):
-            yield Found(Place(path))
+            yield _file(path)
 
 
 def _suffix(name: str) -> str:
@@ -168,29 +183,49 @@ def _zipped(path: str) -> Iterator[Found]:
     import zipfile
 
     with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            if _is_picture(name):
-                yield Found(Place(path, name))
+        for number, name in enumerate(archive.namelist()):
+            if _counts(name):
+                yield Found(Place(path, name, offset=number), reason=_nested(name))
 
 
 def _tarred(path: str) -> Iterator[Found]:
     """By place where the archive is not compressed, else with the bytes: there is no way back in it."""
     import tarfile
 
-    plain = path.lower().endswith(".tar")
+    plain, known = path.lower().endswith(".tar"), dict[str, Place]()
     with tarfile.open(path, "r:" if plain else "r|*") as archive:
         for member in archive:
-            if member.isfile() and _is_picture(member.name):
-                if plain:
-                    yield Found(Place(path, member.name, -1, member.offset_data, member.size))
-                else:
-                    stream = archive.extractfile(member)
-                    yield Found(Place(path, member.name), stream.read() if stream is not None else b"")
             archive.members = []  # type: ignore[attr-defined]  # it would remember them all
+            place = Place(path, member.name)
+            if not _counts(member.name):
+                continue
+            if member.issym() or member.islnk():
+                folder = os.path.dirname(member.name) if member.issym() else ""
+                target = known.get(os.path.normpath(os.path.join(folder, member.linkname)))
+                if target is None:
+                    yield Found(place, reason=f"a link to {member.linkname}, which can't be followed in the archive")
+                    continue
+                place = place._replace(offset=target.offset, size=target.size)
+                yield Found(place)
+            elif not member.isfile() or _nested(member.name):
+                yield Found(place, reason=_nested(member.name) or "it is no regular file")
+            elif plain and not member.issparse():
+                place = place._replace(offset=member.offset_data, size=member.size)
+                known[os.path.normpath(member.name)] = place
+                yield Found(place)
+            else:
+                stream = archive.extractfile(member)
+                yield Found(place, b"" if stream is None else stream.read())
 
 
-def _is_picture(name: str) -> bool:
-    return _suffix(name) in PICTURES and not os.path.basename(name).startswith(".")
+def _counts(name: str) -> bool:
+    """Whether a member of an archive is looked at: neither hidden nor in a hidden folder, as in folders."""
+    hidden = any(part.startswith(".") and part not in (".", "..") for part in name.split("/"))
+    return not hidden and (_suffix(name) in PICTURES or _is_container(name))
+
+
+def _nested(name: str) -> str:
+    return "it is an archive or an array in an archive; unpack it first" if _is_container(name) else ""
 
 
 def _rows(path: str) -> Iterator[Found]:

@@ -50,6 +50,8 @@ class Reader:
         array = _kept(_open_array, place.path, place.member)
         row = np.asarray(array[place.row] if place.row >= 0 else array)
         levels = row
+        if row.dtype.kind == "f" and not np.isfinite(row).any():
+            raise ValueError("no value in it is finite")
         if row.dtype != np.uint8:
             levels = quantize(row, value_range=self.value_range, layout=self.layout)
         return read_images(levels, None, self.layout)
@@ -59,11 +61,12 @@ def _stream(place: Place) -> Any:
     """An open stream of the picture's bytes; None where the path itself is one."""
     if not place.member:
         return None
-    if place.offset >= 0:
+    if place.size >= 0:
         file = _kept(_open_file, place.path)
         return io.BytesIO(os.pread(file.fileno(), place.size, place.offset))
     if place.path.lower().endswith(".zip"):
-        return io.BytesIO(_kept(_open_zip, place.path).read(place.member))
+        archive = _kept(_open_zip, place.path)
+        return io.BytesIO(archive.read(archive.infolist()[place.offset]))
     import tarfile
 
     with tarfile.open(place.path) as archive:

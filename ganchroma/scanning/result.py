@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._files import write_text
+from ganchroma._files import printable, write_text
 from ganchroma.diagnosis import thresholds as limits
 from ganchroma.diagnosis.page import whole
 from ganchroma.scanning import page
@@ -147,9 +147,13 @@ class Scan:
         found = self.summary()
         if found is not None:
             lines += ["", str(found), "", "grayest:"]
-            lines += [f"  {m3:6.1f}  {name}" for name, m3 in self.grayest[:5]]
+            lines += [f"  {m3:6.1f}  {printable(name)}" for name, m3 in self.grayest[:5]]
         if self.unreadable:
-            lines += ["", "unreadable:", *(f"  {name}: {reason}" for name, reason in self.unreadable[:10])]
+            lines += [
+                "",
+                "unreadable:",
+                *(f"  {printable(name)}: {printable(reason)}" for name, reason in self.unreadable[:10]),
+            ]
             more = len(self.unreadable) - 10
             lines += [f"  and {more:,} more"] if more > 0 else []
         return "\n".join(lines)

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,16 +34,37 @@ class Files:
         if resume and self.out is None:
             raise ValueError("resume needs out, the file of the scan that was interrupted")
         self.resume = resume
+        self.own: dict[str, str] = {}  # real path -> the argument that names it
+        for name in ("out", "records", "html"):
+            path = getattr(self, name)
+            if path is None:
+                continue
+            folder = os.path.dirname(path) or "."
+            if not os.path.isdir(folder):
+                raise ValueError(f"{name} is {path}, but there is no folder {folder}; make it first")
+            if os.path.isdir(path):
+                raise ValueError(f"{name} is {path}, a folder; accepted: a file")
+            if os.path.realpath(path) in self.own:
+                raise ValueError(f"{name} is {path}, and so is {self.own[os.path.realpath(path)]}; accepted: two files")
+            self.own[os.path.realpath(path)] = name
+
+    def check_apart(self, paths: Sequence[str]) -> None:
+        """Refuse to write over what is scanned; in folders, own files don't count as part of the data."""
+        for path in paths:
+            name = self.own.get(os.path.realpath(path))
+            if name is not None:
+                raise ValueError(f"{name} is {path}, which is scanned; accepted: another file")
 
 
 def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_progress: bool) -> Scan:
     """Find the pictures, have their units measured by `run`, which gives parts in order, and write what came out."""
     begun = time.perf_counter()
+    files.check_apart(paths)
     told = {"paths": paths, "value_range": settings.value_range, "layout": settings.layout, "records": files.records}
     aside = None if files.out is None else checkpoint.beside(files.out)
     before = checkpoint.load(aside, told) if aside is not None and files.resume else None
     so_far = Progress(Part()) if before is None else before
-    found = places.find(paths)
+    found = places.find(paths, files.own)
     so_far.skip(found)
     writer = None if files.records is None else RecordWriter(files.records, so_far.record_bytes)
 
@@ -54,9 +75,8 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
             checkpoint.save(aside, so_far, told)
 
     complete, saved = False, time.monotonic()
-    bar = counter(
-        "scan", "picture", shown=show_progress, total=places.count(paths) if show_progress else None, done=so_far.done
-    )
+    total = places.count(paths, files.own) if show_progress else None
+    bar = counter("scan", "picture", shown=show_progress, total=total, done=so_far.done)
     parts = run(places.units(found))
     try:
         for unit, part in parts:

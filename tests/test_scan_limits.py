@@ -1,0 +1,137 @@
+"""Scanning where something would be lost, waited for for ever, or counted wrongly."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from pictures import make_pictures, reference, scan
+from support import need_tool, smooth_picture
+
+Image = pytest.importorskip("PIL.Image")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"out": "data.npz"}, r"out is .*data\.npz, which is scanned; accepted: another file"),
+        ({"out": "link.npz"}, r"out is .*data\.npz, which is scanned"),
+        ({"out": "a.csv", "records": "a.csv"}, r"records is a\.csv, and so is out; accepted: two files"),
+        ({"out": "no/a.npz"}, r"out is no/a\.npz, but there is no folder no; make it first"),
+        ({"html": "."}, r"html is \., a folder; accepted: a file"),
+    ],
+)
+def test_no_result_is_written_over_something_else(tmp_path, monkeypatch, options, text):
+    monkeypatch.chdir(tmp_path)
+    np.savez("data.npz", a=np.zeros((2, 3, 4, 4), np.uint8))
+    os.symlink("data.npz", "link.npz")
+    before = (tmp_path / "data.npz").read_bytes()
+    with pytest.raises(ValueError, match=text):
+        scan("data.npz", **options)
+    assert (tmp_path / "data.npz").read_bytes() == before
+
+
+def test_results_in_the_folder_that_is_scanned_are_no_data(tmp_path):
+    Image.fromarray(smooth_picture()).save(tmp_path / "a.png")
+    files = {"out": tmp_path / "state.npz", "records": tmp_path / "rows.csv", "html": tmp_path / "page.html"}
+    first = scan(tmp_path, **files)
+    again = scan(tmp_path, **files)
+    assert again.stats == first.stats
+    assert not again.unreadable
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.jpg")
+    found = scan([tmp_path, tmp_path / "a.jpg", "/dev/null"])
+    assert [reason for _, reason in found.unreadable] == ["it is no regular file"] * 3
+
+
+def test_members_of_archives(tmp_path):
+    """Twice the same name, links, hidden ones, sparse ones, archives in archives: counted as in a folder, or listed."""
+    folder = tmp_path / "folder"
+    (folder / ".hidden").mkdir(parents=True)
+    Image.fromarray(smooth_picture()).save(folder / "a.png")
+    Image.fromarray(smooth_picture()).save(folder / ".hidden/b.png")
+    os.link(folder / "a.png", folder / "hard.png")
+    os.symlink("a.png", folder / "soft.png")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(folder, ".")
+    assert scan(tmp_path / "a.tar").stats == scan(folder).stats
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as archive:
+        archive.add(folder, ".")
+    reasons = [reason for _, reason in scan(tmp_path / "a.tgz").unreadable]
+    assert len(reasons) == 2
+    assert all("can't be followed in the archive" in reason for reason in reasons)
+    gray = np.repeat(smooth_picture()[..., :1], 3, axis=-1)
+    Image.fromarray(gray).save(tmp_path / "gray.png")
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+        archive.write(folder / "a.png", "x.png")
+        archive.write(tmp_path / "a.tar", "inside.tar")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.write(tmp_path / "gray.png", "x.png")
+    found = scan(tmp_path / "twice.zip")
+    assert (found.images, found.gray) == (2, 1)
+    assert found.unreadable == [
+        (f"{tmp_path}/twice.zip/inside.tar", "it is an archive or an array in an archive; unpack it first")
+    ]
+
+
+def test_a_sparse_member_is_read_whole(tmp_path):
+    tar = need_tool("tar")
+    black = np.zeros((400, 400, 3), np.uint8)
+    black[0, 0] = 255
+    Image.fromarray(black).save(tmp_path / "a.bmp")
+    with open(tmp_path / "a.bmp", "r+b") as file:  # with holes
+        data = file.read()
+        file.seek(0)
+        file.truncate()
+        for at in range(0, len(data), 4096):
+            if any(data[at : at + 4096]):
+                file.seek(at)
+                file.write(data[at : at + 4096])
+        file.truncate(len(data))
+    subprocess.run([tar, "-cSf", tmp_path / "a.tar", "-C", tmp_path, "a.bmp"], check=True)
+    found = scan(tmp_path / "a.tar")
+    assert not found.unreadable
+    assert found.stats == reference([black])
+
+
+def test_a_picture_of_nan_is_not_gray(tmp_path):
+    floats = np.full((2, 3, 8, 8), np.nan, np.float32)
+    floats[0] = np.random.default_rng(0).random((3, 8, 8))
+    np.save(tmp_path / "a.npy", floats)
+    found = scan(tmp_path / "a.npy", value_range=(0, 1))
+    assert (found.images, found.gray) == (1, 0)
+    assert found.unreadable == [(f"{tmp_path}/a.npy[1]", "no value in it is finite")]
+
+
+def test_a_script_without_a_guard_ends_at_once(pictures, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import multiprocessing, ganchroma as gch\n"
+        "multiprocessing.set_start_method('spawn', force=True)\n"
+        f"gch.scan({str(pictures.folder)!r}, workers=2)\n"
+    )
+    result = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert 'no process could start; in a script, call it below `if __name__ == "__main__":`' in result.stderr
+
+
+def test_names_can_be_printed_and_do_nothing_to_a_terminal(tmp_path):
+    for name in (b"caf\xe9.png", b"\x1b]0;title\x07.png", b"new\nline.png"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"")
+    found = scan(tmp_path, html=tmp_path / "page.html")
+    for text in (str(found), (tmp_path / "page.html").read_text()):
+        text.encode()
+        assert "caf\\udce9.png" in text
+        assert "\\x1b]0;title\\x07.png" in text
+        assert "new\\nline.png" in text
+        assert "\x1b" not in text
