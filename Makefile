@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] benchmarks/*.c)
 
-.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan emulated notebooks parity check-prediction \
+.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind notebooks parity check-prediction \
     operator-norm claims confusion scale wheel clean core c-checks
 
 help: ## list what can be made
@@ -160,7 +160,7 @@ emulated: ## the C checks on AArch64 (NEON), on an AVX2 processor and on one wit
 SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
     --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py -p no:cacheprovider -m "not slow" -k "not torch" tests
 # -g1: line numbers are enough, and whole debug information doubles the time to compile.
-ASAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
+ASAN := -DGCH_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
 UBSAN := -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
 
 define sanitize # name, flags, environment of pytest
@@ -174,6 +174,19 @@ asan: $(VENV)/extra-test ## wrong addresses and undefined behaviour, in the C ch
 
 ubsan: $(VENV)/extra-test ## undefined behaviour alone: faster
 	$(call sanitize,ubsan,$(UBSAN),)
+
+faults: $(VENV)/extra-test ## each allocation failing in turn: of the core in a build of its own, and of Python in every function of the core
+	@GANCHROMA_CFLAGS=-DGCH_FAULTS $(BIN)/python setup.py --quiet build --build-base build/faults --build-lib build/faults/lib
+	GANCHROMA_BUILD=build/faults/lib PYTHONPATH=build/faults/lib $(PYTEST) -p no:cacheprovider tests/test_memory.py
+
+valgrind: $(VENV)/extra-test ## memory errors and leaks with frames of ours, on AVX2: valgrind hides AVX-512
+	$(call need,valgrind,valgrind)
+	$(SUBMAKE) core
+	$(SUBMAKE) test-c C_RUN='OMP_WAIT_POLICY=passive valgrind --quiet --error-exitcode=1'
+	@echo 'Every function from Python (minutes)'
+	@OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 PYTHONMALLOC=malloc PYTHONPATH=. valgrind --quiet --leak-check=full \
+	    --num-callers=30 --error-limit=no --xml=yes --xml-file=build/valgrind.xml $(BIN)/python tests/valgrind.py
+	@$(BIN)/python tests/valgrind.py build/valgrind.xml
 
 # With GCC's OpenMP the sanitizer sees races that are none; Clang's tells it about its barriers through Archer. Where
 # that library is missing, the checks run without OpenMP: their own threads still meet in the core. What happens inside

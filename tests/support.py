@@ -60,12 +60,14 @@ def smooth_picture(side=24, seed=0):
     return np.ascontiguousarray(coarse.resize((side, side), Image.Resampling.BICUBIC))
 
 
-def run_python(code, *, environment=None, cwd=None, timeout=120):
-    """`code` in a fresh interpreter that finds the same ganchroma; a CompletedProcess with text."""
+def run_python(code, *, environment=None, cwd=None, timeout=120, paths=()):
+    """`code` in a fresh interpreter that finds the same ganchroma, and what lies in `paths` of this checkout; a
+    CompletedProcess with text."""
     import ganchroma
 
     settings = {key: value for key, value in os.environ.items() if not key.startswith(("GANCHROMA_", "OMP_"))}
-    settings["PYTHONPATH"] = str(Path(ganchroma.__file__).parent.parent)
+    folders = [Path(ganchroma.__file__).parent.parent, *(ROOT / path for path in paths)]
+    settings["PYTHONPATH"] = os.pathsep.join(map(str, folders))
     settings.update(environment or {})
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, env=settings, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)

@@ -1,5 +1,6 @@
 #include "python/methods.h"
 
+#include "core/faults.h"
 #include "cpu/dispatch.h"
 
 static PyObject *isa(PyObject *module, PyObject *unused)
@@ -47,6 +48,24 @@ static PyObject *has_openmp(PyObject *module, PyObject *unused)
     return PyBool_FromLong(gch_runtime_has_openmp());
 }
 
+#ifdef GCH_FAULTS
+static PyObject *fail_allocation(PyObject *module, PyObject *given)
+{
+    (void)module;
+    ptrdiff_t n;
+    if (gch_py_int(given, "n", &n) < 0) return NULL;
+    const long asked = gch_faults_asked();
+    gch_faults_set((long)n);
+    return PyLong_FromLong(asked);
+}
+
+static PyObject *held_allocations(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    return PyLong_FromLong(gch_faults_held());
+}
+#endif
+
 PyMethodDef gch_py_runtime_methods[] = {
     {"isa", isa, METH_NOARGS, "isa($module, /)\n--\n\nName of the instruction set in use."},
     {"available_isas", available_isas, METH_NOARGS,
@@ -57,5 +76,13 @@ PyMethodDef gch_py_runtime_methods[] = {
      "default_threads($module, /)\n--\n\nWhat OpenMP would use now in this thread; 1 in a forked child."},
     {"has_openmp", has_openmp, METH_NOARGS,
      "has_openmp($module, /)\n--\n\nWhether the core was built with OpenMP."},
+#ifdef GCH_FAULTS
+    {"fail_allocation", fail_allocation, METH_O,
+     "fail_allocation($module, n, /)\n--\n\nFor tests: the n-th allocation of the core from now on fails (0: "
+     "none); "
+     "returns how many were asked for since the last time."},
+    {"held_allocations", held_allocations, METH_NOARGS,
+     "held_allocations($module, /)\n--\n\nFor tests: allocations of the core that were not released."},
+#endif
     {NULL, NULL, 0, NULL},
 };
