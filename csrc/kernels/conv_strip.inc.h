@@ -6,7 +6,16 @@
  * loaded once at that shift; then KH x OUT weights are broadcast, each used by GCH_CONV_ROWS multiply-adds.
  * That is .4 loads per multiply-add for KH = 3, OUT = 3, where the port limit is 1.
  */
-enum { FN(CONV_MOST_TAPS) = 8 }; /* per row, of the kernels that keep a mask for each */
+enum {
+    FN(CONV_MOST_TAPS) = 8, /* per row, of the kernels that keep a mask for each */
+    FN(CONV_MOST_ROWS) = GCH_CONV_ROWS + 7 - 1,
+};
+enum {
+    FN(CONV_NONE),
+    FN(CONV_FIRST),
+    FN(CONV_LAST),
+    FN(CONV_EVERY)
+}; /* which columns of a tile need a mask */
 
 GCH_INLINE V(vec) FN(conv_input)(int masked, const REAL *p, V(mask) inside)
 {
@@ -47,11 +56,33 @@ GCH_INLINE void FN(conv_leave)(const struct gch_conv_strip *s, const int out, vo
     }
 }
 
-/* Dense rows: KH, OUT and masked are constants at every call; masks has one per kx. */
-GCH_INLINE void FN(conv_tile)(const int KH, const int OUT, const int masked, const struct gch_conv_strip *s,
-                              ptrdiff_t x, const V(mask) * masks)
+/* All taps of a column: KH, OUT and masked are constants at every call. */
+GCH_INLINE void FN(conv_column)(const int KH, const int OUT, const int masked, const REAL *const *row,
+                                ptrdiff_t offset, V(mask) inside, const REAL *weight,
+                                V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS])
 {
-    enum { MOST = GCH_CONV_ROWS + 7 - 1 };
+    V(vec) in[FN(CONV_MOST_ROWS)];
+    GCH_UNROLL
+    for (int i = 0; i < GCH_CONV_ROWS - 1; ++i)
+        in[i] = FN(conv_input)(masked, row[i] + offset, inside);
+    GCH_UNROLL
+    for (int ky = 0; ky < KH; ++ky) {
+        in[ky + GCH_CONV_ROWS - 1] = FN(conv_input)(masked, row[ky + GCH_CONV_ROWS - 1] + offset, inside);
+        GCH_UNROLL
+        for (int f = 0; f < OUT; ++f) {
+            const V(vec) w = V(pin)(V(set1)(weight[ky * OUT + f]));
+            GCH_UNROLL
+            for (int r = 0; r < GCH_CONV_ROWS; ++r)
+                sum[r][f] = V(add_product)(sum[r][f], w, in[ky + r]);
+        }
+    }
+}
+
+/* Dense rows. KH, KW, OUT and edge are constants at every call: KW neighbouring columns of which the first, the last or
+ * none needs a mask; where KW is 0, any columns, and edge says whether they do. A masked load costs more than another. */
+GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const int edge,
+                              const struct gch_conv_strip *s, ptrdiff_t x, const V(mask) * masks)
+{
     V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS];
     GCH_UNROLL
     for (int r = 0; r < GCH_CONV_ROWS; ++r) {
@@ -59,33 +90,24 @@ GCH_INLINE void FN(conv_tile)(const int KH, const int OUT, const int masked, con
         for (int f = 0; f < OUT; ++f)
             sum[r][f] = V(set1)(0);
     }
-    const REAL *row[MOST], *weight = s->weight;
+    const REAL *row[FN(CONV_MOST_ROWS)], *weight = s->weight;
     ptrdiff_t ahead;
     const REAL *next = FN(conv_ahead)(s, x, &ahead);
     for (int i = 0; i < GCH_CONV_ROWS + KH - 1; ++i)
-        row[i] = (const REAL *)s->row[i] + x;
+        row[i] = (const REAL *)s->row[i] + x + (KW > 0 ? s->offset[0] : 0);
     for (int c = 0; c < s->channels; ++c) {
         FN(conv_fetch)(next, ahead);
         next += s->next_step;
-        for (int kx = 0; kx < s->kw; ++kx) {
-            const ptrdiff_t offset = s->offset[kx];
-            const V(mask) inside = masks[kx];
-            V(vec) in[MOST];
-            GCH_UNROLL
-            for (int i = 0; i < GCH_CONV_ROWS - 1; ++i)
-                in[i] = FN(conv_input)(masked, row[i] + offset, inside);
-            GCH_UNROLL
-            for (int ky = 0; ky < KH; ++ky) {
-                in[ky + GCH_CONV_ROWS - 1] =
-                    FN(conv_input)(masked, row[ky + GCH_CONV_ROWS - 1] + offset, inside);
-                GCH_UNROLL
-                for (int f = 0; f < OUT; ++f) {
-                    const V(vec) w = V(pin)(V(set1)(weight[ky * OUT + f]));
-                    GCH_UNROLL
-                    for (int r = 0; r < GCH_CONV_ROWS; ++r)
-                        sum[r][f] = V(add_product)(sum[r][f], w, in[ky + r]);
-                }
-            }
+        GCH_UNROLL
+        for (int kx = 0; kx < KW; ++kx) {
+            const int masked = edge == (kx == 0        ? FN(CONV_FIRST)
+                                        : kx == KW - 1 ? FN(CONV_LAST)
+                                                       : FN(CONV_EVERY));
+            FN(conv_column)(KH, OUT, masked, row, kx, masks[kx], weight, sum);
+            weight += KH * OUT;
+        }
+        for (int kx = 0; KW == 0 && kx < s->kw; ++kx) {
+            FN(conv_column)(KH, OUT, edge != FN(CONV_NONE), row, s->offset[kx], masks[kx], weight, sum);
             weight += KH * OUT;
         }
         GCH_UNROLL
@@ -138,27 +160,36 @@ GCH_INLINE void FN(conv_tile_any)(const int OUT, const int masked, const int ski
 /* KH = 0 stands for any. */
 GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const struct gch_conv_strip *s)
 {
+    enum { KW = 3 };
     ptrdiff_t least = 0, most = 0;
+    int neighbours = KH == 3 && s->kw == KW;
     V(mask) masks[FN(CONV_MOST_TAPS)] = {V(lanes)(0, LANES)};
     for (int kx = 0; kx < s->kw; ++kx) {
         least = kx == 0 || s->offset[kx] < least ? s->offset[kx] : least;
         most = kx == 0 || s->offset[kx] > most ? s->offset[kx] : most;
+        neighbours &= s->offset[kx] == s->offset[0] + kx;
     }
     for (ptrdiff_t x = s->begin; x < s->end; x += LANES) {
-        const int inside = x + least >= 0 && x + LANES + most <= s->width;
+        const ptrdiff_t before = x + least, after = s->width - (x + LANES + most);
+        const int inside = before >= 0 && after >= 0;
+        for (int kx = 0; KH > 0 && !inside && kx < s->kw; ++kx)
+            masks[kx] = V(lanes)(-(x + s->offset[kx]), s->width - (x + s->offset[kx]));
         if (KH == 0 && s->skip)
             FN(conv_tile_any)(OUT, 1, 1, s, x);
         else if (KH == 0 && inside)
             FN(conv_tile_any)(OUT, 0, 0, s, x);
         else if (KH == 0)
             FN(conv_tile_any)(OUT, 1, 0, s, x);
+        else if (KH == 3 && neighbours && inside)
+            FN(conv_tile)(KH, KW, OUT, FN(CONV_NONE), s, x, masks);
+        else if (KH == 3 && neighbours && before == -1 && after >= 0)
+            FN(conv_tile)(KH, KW, OUT, FN(CONV_FIRST), s, x, masks);
+        else if (KH == 3 && neighbours && before >= 0 && after == -1)
+            FN(conv_tile)(KH, KW, OUT, FN(CONV_LAST), s, x, masks);
         else if (inside)
-            FN(conv_tile)(KH, OUT, 0, s, x, masks);
-        else {
-            for (int kx = 0; kx < s->kw; ++kx)
-                masks[kx] = V(lanes)(-(x + s->offset[kx]), s->width - (x + s->offset[kx]));
-            FN(conv_tile)(KH, OUT, 1, s, x, masks);
-        }
+            FN(conv_tile)(KH, 0, OUT, FN(CONV_NONE), s, x, masks);
+        else
+            FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), s, x, masks);
     }
 }
 
