@@ -7,7 +7,7 @@ from ganchroma.diagnosis.causes import CAUSES
 from ganchroma.diagnosis.engine import answer
 from ganchroma.diagnosis.evidence import collect
 
-KINDS = {cause.kind for cause in CAUSES} | {"healthy"}
+KINDS = {cause.kind for cause in CAUSES} | {"healthy", "not_finite"}
 
 
 def smooth_noise(shape, seed=0):

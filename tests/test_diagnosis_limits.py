@@ -241,7 +241,7 @@ def test_values_that_are_no_numbers_prove_nothing():
     assert any("features hold NaN" in note for note in result.notes)
     for value in (np.nan, np.inf):
         nothing = solve(np.full((2, 3, 16, 16), value, np.float32), value_range=(0, 1))
-        assert (names(nothing), names(nothing, "possible")) == ([], ["healthy"])
+        assert (names(nothing), names(nothing, "possible")) == (["not_finite"], [])
     weight = layer.weight.copy()
     weight[:, 0, 0, 0] = np.nan
     result = solve(photographs(), layer=layer.replace(weight=weight))

@@ -1,5 +1,7 @@
 """What resembles a fault and is none, and what hides behind a picture that looks sound."""
 
+import json
+
 import numpy as np
 import pytest
 from diagnosis_cases import names, photographs, relu_features, smooth_noise, solve, sound_layer
@@ -149,7 +151,56 @@ def test_black_pictures_are_dark_first():
 def test_nothing_but_nan_is_nothing_to_judge():
     found = gch.diagnose(np.full((2, 3, 16, 16), np.nan, np.float32), value_range=(-1, 1))
     assert found.headline == "There is nothing to see: every pixel is NaN or infinite."
-    assert [cause.status for cause in found.causes] == ["possible"]
+    assert [(cause.name, cause.status) for cause in found.causes] == [("not_finite", "found")]
+    assert found.lost_at == {}
+    found.plot()
+    assert "not_finite" in found.summary()
+    assert "NaN" not in json.dumps(found.to_dict()["causes"][0]["evidence"])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("given", [True, False])
+def test_a_weight_that_is_no_number_is_the_answer(value, given):
+    layer, features = sound_layer(), relu_features()
+    weight = layer.weight.copy()
+    weight[1, 0, 0, 0] = value
+    layer = layer.replace(weight=weight, activation="linear")
+    pictures = layer(features) if given else None
+    found = solve(pictures, layer=layer, features=features, value_range=(-1, 1) if given else None)
+    assert names(found) == ["not_finite"]
+    assert names(found, "possible") == []
+    finding = found.findings[0]
+    assert finding.reason.endswith("are NaN or infinite in G")
+    assert finding.stage in ("linear", None)  # of all pixels, nowhere
+    assert not found.evidence.unrelated
+
+
+@pytest.mark.parametrize(("lost", "answered"), [(0.1, "healthy"), (0.5, "not_finite")])
+def test_a_share_of_pixels_that_are_no_numbers(lost, answered):
+    pictures = photographs().astype(np.float32) / 255
+    pictures[:, :, : int(lost * pictures.shape[2])] = np.nan
+    found = gch.diagnose(pictures, value_range=(0, 1))
+    assert [cause.name for cause in found.causes] == [answered]
+    assert any("pixels with NaN or infinite values were left out" in note for note in found.notes)
+    if answered == "not_finite":
+        assert found.lost_at == {"display": "found"}
+        assert found.causes[0].evidence["nonfinite_share"] == pytest.approx(lost, abs=0.01)
+
+
+def test_features_that_are_no_numbers_are_lost_before_the_head():
+    features = relu_features()
+    features[:3] = np.nan
+    found = gch.diagnose(layer=sound_layer(), features=features)
+    assert [cause.name for cause in found.causes] == ["not_finite"]
+    assert found.lost_at == {"features": "found"}
+
+
+def test_finite_pictures_are_not_from_a_head_that_makes_none():
+    layer, features = sound_layer(), relu_features()
+    pictures = layer(features)
+    features[:4] = np.nan
+    found = solve(pictures, layer=layer, features=features, value_range=(-1, 1))
+    assert found.evidence.unrelated
 
 
 def test_a_data_set_that_is_gray_in_part_is_a_remark():

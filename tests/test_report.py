@@ -134,7 +134,7 @@ def test_without_a_picture_it_says_so():
 
 def test_every_kind_has_an_answer_at_a_known_stage():
     kinds = "healthy flat_amplitude identical_filters saturation feature_collapse layout_reshape display_channel"
-    assert set(words.ANSWERS) == {*kinds.split(), "dead_filter", "range_mismatch", "gray_data"}
+    assert set(words.ANSWERS) == {*kinds.split(), "dead_filter", "range_mismatch", "gray_data", "not_finite"}
     assert {stage for stages in words.ANSWERS.values() for stage in stages} - {""} <= set(words.STAGES)
 
 

@@ -17,7 +17,13 @@ from ganchroma.diagnosis.causes import CAUSES
 from ganchroma.diagnosis.evidence import Evidence
 from ganchroma.diagnosis.signs import channels_agree
 from ganchroma.diagnosis.suspicion import FACT, POSSIBLE, SIGN, Cause, Suspicion
-from ganchroma.diagnosis.thresholds import ALL_ALIKE_SHARE, CONFIDENCE, FIXED_PATTERN_SHARE, POSSIBLE_CONFIDENCE
+from ganchroma.diagnosis.thresholds import (
+    ALL_ALIKE_SHARE,
+    CONFIDENCE,
+    FIXED_PATTERN_SHARE,
+    NOT_FINITE,
+    POSSIBLE_CONFIDENCE,
+)
 from ganchroma.diagnosis.trace import measure_display, trace
 from ganchroma.stages import Display, Trace
 
@@ -31,7 +37,7 @@ class Finding:
     Attributes
     ----------
     name, kind : str
-        The cause; `kind` is one of the ten general ones.
+        The cause; `kind` is one of the ten general ones, "not_finite" or "healthy".
     status : str
         "found", or "possible" where the evidence neither shows it nor rules it out.
     evidence : dict
@@ -138,10 +144,15 @@ class _Search:
             if suspicion.settle and (name in listed or not findings)
         ]
         solved = bool(chosen) and self.sufficient(chosen)
+        spoiled = self.spoiled()
+        if spoiled is not None:
+            findings = [spoiled, *(finding for finding in findings if finding.status == "found")]
+        else:
+            findings = self.with_soundness(findings) if findings else self.nothing_found()
         return Answer(
             evidence=self.evidence,
             trace=self.trace,
-            findings=self.with_soundness(findings) if findings else self.nothing_found(),
+            findings=findings,
             notes=self.notes(),
             remedies=list(chosen) if solved else [],
             alternatives=[list(other) for other in alternatives],
@@ -281,7 +292,7 @@ class _Search:
         """Beside possibilities alone, that nothing is wrong: a coloured picture may be near the ends by its subject."""
         display = self.trace.display
         certain = any(finding.status == "found" for finding in findings)
-        if certain or display is None or channels_agree(self.trace) or display.summary.within.count == 0:
+        if certain or display is None or channels_agree(self.trace):
             return findings
         healthy = replace(self.healthy(), confidence=min(CONFIDENCE["subject"], _rest(findings)))
         return sorted([*findings, healthy], key=lambda finding: -finding.confidence)
@@ -297,13 +308,41 @@ class _Search:
         healthy = replace(healthy, status="possible", confidence=min(healthy.confidence, _rest(open_ones)))
         return sorted([healthy, *open_ones], key=lambda finding: -finding.confidence)
 
+    def spoiled(self) -> Finding | None:
+        """That too many pixels are no numbers; None where the rest can be judged."""
+        display, module = self.trace.display, self.evidence.module
+        if display is None or not display.summary.nonfinite:
+            return None
+        count, measured = display.summary.nonfinite, display.summary.within.count
+        share = count / (count + measured)
+        if share <= NOT_FINITE:
+            return None
+        reason = f"{100 * share:.0f} % of the pixels, {count:,} of {count + measured:,}, are NaN or infinite"
+        spoiled = [not np.isfinite(plane).all() for plane in self.evidence.picture[0].swapaxes(0, 1)]
+        if not all(spoiled):
+            reason += f" in {' and '.join(name for name, one in zip('RGB', spoiled, strict=True) if one)}"
+        return Finding(
+            "not_finite",
+            "not_finite",
+            evidence={"nonfinite_share": share, "nonfinite_pixels": count},
+            reason=f"{reason}: {module.not_finite}" if module.not_finite else reason,
+            remedy="look where they begin; a training that diverged goes on from its last finite weights, with a "
+            "smaller learning rate",
+            stage=self.spoiled_at() if measured else None,
+            confidence=CONFIDENCE[FACT],
+        )
+
+    def spoiled_at(self) -> str:
+        layer, features = self.evidence.layer, self.evidence.features
+        if features is not None and not np.isfinite(features).all():
+            return "features"
+        return "display" if layer is None or np.isfinite(layer.weight).all() else "linear"
+
     def healthy(self) -> Finding:
         """What to say where no cause was found; "possible" where that is not the same as sound."""
         display = self.trace.display
-        if display is None or display.summary.within.count == 0:
+        if display is None:
             reason = "there is no picture to judge; nothing that was given shows a fault"
-            if display is not None:
-                reason = "every pixel is NaN or infinite, so there is nothing to judge: look where that begins"
             return Finding("healthy", "healthy", "possible", reason=reason, confidence=CONFIDENCE[POSSIBLE])
         summary = display.summary
         levels, near = summary.within.std_levels, display.near_end_share
@@ -360,7 +399,9 @@ class _Search:
                 "those of the stages before it do"
             )
         if summary.nonfinite:
-            found.append(f"{summary.nonfinite:,} pixels with NaN or infinite values were left out")
+            where = self.evidence.module.not_finite
+            left_out = f"{summary.nonfinite:,} pixels with NaN or infinite values were left out"
+            found.append(f"{left_out}: {where}" if where and self.spoiled() is None else left_out)
         if summary.fixed is not None and summary.within.std_levels >= 1:
             share = float(np.trace(summary.fixed.covariance) / np.trace(summary.within.covariance))
             if share > ALL_ALIKE_SHARE:

@@ -48,6 +48,8 @@ class ModuleFacts:
         Smallest u.Wv / sigma of the spectrally normalised layers in evaluation mode: what is divided by, over the norm.
     spectral_layer : str
         Name of the layer that has it.
+    not_finite : str
+        Where NaN or infinite values begin, if such came out: the rest of a sentence about them.
 
     Raises
     ------
@@ -70,6 +72,7 @@ class ModuleFacts:
     untouched_layers: tuple[str, ...] = ()
     spectral_norm: float | None = None
     spectral_layer: str = ""
+    not_finite: str = ""
 
     def __post_init__(self) -> None:
         check_word(self.batchnorm, "batchnorm", ("train", "eval", "none"))
@@ -261,10 +264,23 @@ def collect(
     if evidence.network is None:
         return evidence
     network = np.clip(to_levels(some(evidence.network), evidence.network_range), 0, 255)
-    path = find_path(quantize(some(pictures), value_range=stated), network, single)
+    levels = quantize(some(pictures), value_range=stated)
+    made = np.isfinite(some(evidence.network))
+    if not made.all():
+        network, levels = _numbers_of_both(network, levels, made, np.isfinite(some(pictures)))
+    path = find_path(levels, network, single)
     if path is None:
         return replace(evidence, features=None, apart=evidence.features, unrelated=True)
     return replace(evidence, path=path)
+
+
+def _numbers_of_both(network: Array, levels: Array, made: Array, shown: Array) -> tuple[Array, Array]:
+    """The network's image and the pictures with 0 where one of them is no number, if all that is none in the pictures
+    is none in the network's image, too: the rest shows the way. A padded sum of NaN is NaN here; other programs leave
+    the padding out."""
+    if made.shape != shown.shape or not (made & shown).any() or shown.all() or (made & ~shown).any():
+        return np.where(made, network, np.nan), levels
+    return np.where(made & shown, network, 0), np.where(made & shown, levels, 0)
 
 
 def read_pictures(images: Any, value_range: Any, layout: Any, name: str = "images") -> tuple[Array, Range]:

@@ -28,6 +28,11 @@ FILTERS_CLOSE = 0.15
 # ones .05 (collapsed features), multiples .25, sound heads .8 and more.
 DEAD_SHARE = 1e-4
 
+# -- values that are no numbers ---------------------------------------------------------------------------------
+# Share of the pixels from which on NaN and infinity are the answer; below it a remark. One weight of a 3x3 filter that
+# is NaN takes .88 of the pixels, a diverged network all; pictures with a few masked pixels are judged by the rest.
+NOT_FINITE = 0.2
+
 # -- backgrounds ------------------------------------------------------------------------------------------------
 # Levels this far from 0 and 255 are at an end. A picture that is black or white in part is judged by the rest, if that
 # is SUBJECT_SHARE of it at least and ONE_BACKGROUND of the background has one colour: objects on black or white, bars

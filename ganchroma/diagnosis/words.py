@@ -25,6 +25,12 @@ WIDTH = 100
 # kind -> {stage where the colour goes: the sentence that says so}; where a finding names no stage, the first
 ANSWERS = {
     "healthy": {"": "Nowhere: the colour is there."},
+    "not_finite": {
+        "": "There is nothing to see: every pixel is NaN or infinite.",
+        "features": "Lost before the head: NaN or infinite values came out of it.",
+        "linear": "Lost in the head: its weights are NaN or infinite in part.",
+        "display": "Lost to values that are no numbers: NaN or infinity came out.",
+    },
     "flat_amplitude": {
         "linear": "Too faint to see: the picture hardly varies.",
         "features": "Too faint to see: the hidden layers are not normalised, so the picture hardly varies.",
@@ -54,8 +60,6 @@ def unsettled(findings: Sequence[Finding], gray: bool) -> str:
     """The answer where nothing is certain."""
     names = [finding.name for finding in findings]
     if names == ["healthy"]:
-        if "NaN" in findings[0].reason:
-            return "There is nothing to see: every pixel is NaN or infinite."
         return "No known fault shows in what was given."
     if "healthy" in names:
         doubts = ", ".join(name for name in names if name != "healthy")

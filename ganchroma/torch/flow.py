@@ -153,7 +153,7 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         if started is not None:
             self.sums[self._index] = started
             origin = _Origin({self._index: ()}, fixed=False)
-        elif name.rstrip("_") in _OVERWRITING:
+        elif name.rstrip("_") in _OVERWRITING and not (func._schema.is_mutable and _is_part(given[0])):
             origin = _CONSTANT
         else:
             origin = self._joined(given, name.rstrip("_"), _numbers(args, kwargs))
@@ -268,6 +268,13 @@ def _memory(tensor: Tensor) -> int:
         return tensor.untyped_storage().data_ptr() or id(tensor)
     except (NotImplementedError, RuntimeError):  # sparse and other tensors without memory of their own
         return id(tensor)
+
+
+def _is_part(tensor: Tensor) -> bool:
+    """Whether a tensor is a view of some of its memory's numbers only."""
+    if tensor.layout != torch.strided:
+        return False
+    return bool(tensor.numel() * tensor.itemsize < tensor.untyped_storage().nbytes())
 
 
 def _numbers(args: Any, kwargs: Mapping[str, Any]) -> tuple[float | None, ...]:

@@ -12,6 +12,7 @@ from ganchroma._arrays import check_integer
 from ganchroma.activation import ActivationLike, activation_name, parse_activation
 from ganchroma.diagnosis import Diagnosis, ModuleFacts, Rerun, diagnose
 from ganchroma.torch.facts import spectral_norms, untrained_norms
+from ganchroma.torch.finite import is_finite, not_finite_from
 from ganchroma.torch.learning import learning_signs
 from ganchroma.torch.ranges import likely_range, range_after, scaled
 from ganchroma.torch.search import Found, Network, Run, find_head, read_again, to_array
@@ -121,9 +122,11 @@ def inspect(
     )
     signs = None
     if discriminator is not None or loss is not None:
-        signs = learning_signs(found.explained, run, discriminator, loss, dataset, seed)
+        if is_finite(run.image):
+            signs = learning_signs(found.explained, run, discriminator, loss, dataset, seed)
         if signs is None:
-            remarks.append("the signs of learning were left out: they need a head that makes the whole image")
+            need = "a head that makes the whole image" if is_finite(run.image) else "images without NaN and infinity"
+            remarks.append(f"the signs of learning were left out: they need {need}")
     return Diagnosis(
         replace(diagnosis.answer, notes=[*remarks, *diagnosis.notes]),
         name=type(generator).__name__,
@@ -156,12 +159,15 @@ def _shown(found: Found, run: Run, stated: Range | None) -> tuple[Any, Range, li
     own, why = _range(found, image)
     if stated is None and why:
         low, high = own
-        beyond = round(100 * float(np.mean((image < low) | (image > high))))
-        remarks.append(
-            f"{why}: [{low:g}, {high:g}] is taken for black and white{f', {beyond} % lie beyond' if beyond else ''}; "
-            "pass value_range= if it is another"
-        )
-        image = np.clip(image, low, high)  # as whatever shows it will do
+        finite = np.isfinite(image)
+        if finite.any():
+            beyond = round(100 * float(np.mean((image[finite] < low) | (image[finite] > high))))
+            remarks.append(
+                f"{why}: [{low:g}, {high:g}] is taken for black and white"
+                f"{f', {beyond} % lie beyond' if beyond else ''}; pass value_range= if it is another"
+            )
+        # As whatever shows it will do; but infinity is no color.
+        image = np.where(finite, np.clip(image, low, high), image)
     shown = own if stated is None else stated
     if match is not None and match.normalised:
         remarks.append("each channel of what comes out is scaled by itself; it is judged before that")
@@ -224,6 +230,7 @@ def _facts(network: Network, found: Found, run: Run, remarks: list[str]) -> Modu
         spectral_norm=None if spectral is None else spectral[0],
         spectral_layer="" if spectral is None else run.modules[spectral[1]],
         rerun=again,
+        not_finite="" if is_finite(run.image) else not_finite_from(network),
     )
 
 
@@ -242,6 +249,8 @@ def _sentence(found: Found, run: Run, facts: ModuleFacts) -> str:
         text = f"The image comes from {name}"
     if found.explained is not None:
         text += ", which explains the whole image"
+    elif not bool(run.image.isfinite().any()):
+        text += ", and no value of the image is finite"
     else:
         text += f", which makes {100 * found.share:.0f} % of the image's variance"
         if found.others:

@@ -194,7 +194,7 @@ def _folded(layer: OutputLayer, linear: Array, before: Array) -> tuple[OutputLay
             return layer, linear
         scales[channel], offsets[channel] = scale, offset
     if np.allclose(scales, 1, rtol=1e-4) and np.allclose(
-        offsets, 0, atol=1e-5 * max(float(np.abs(linear).max()), 1e-30)
+        offsets, 0, atol=1e-5 * float(np.abs(linear[np.isfinite(linear)]).max(initial=1e-30))
     ):
         return layer, linear
     dtype = layer.weight.dtype

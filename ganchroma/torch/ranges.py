@@ -1,5 +1,6 @@
 """Which values of an image are black and white, where no activation right before it says so."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,8 @@ def scaled(steps: Sequence[Step], ends: Range) -> Range:
     for step in reversed(last):
         number = next(number for number in step.numbers if number is not None)
         low, high = ends
+        if not math.isfinite(number) or (number == 0 and step.name in ("mul", "div")):
+            continue  # it leaves no range
         if step.name == "mul":
             ends = low * number, high * number
         elif step.name == "div":
