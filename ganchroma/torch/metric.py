@@ -1,5 +1,7 @@
 """Colour statistics as a metric of TorchMetrics, for those whose training loop collects metrics."""
 
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -38,7 +40,8 @@ class ChromaMetric(Metric):  # type: ignore[misc]
     -----
     `compute` gives a dictionary of scalars, with the names of `ChromaRecord` and `ChromaSummary`: ``achromatic_share``,
     ``correlation_rg``, ``correlation_rb``, ``correlation_gb``, ``colorfulness``, ``chroma``, ``std_levels``,
-    ``near_end_share``, ``gray_images``. Of no pictures each is NaN.
+    ``near_end_share``, ``gray_images``. Of no pictures each is NaN. Pictures without a single finite pixel, which would
+    be drawn black, are left out. The states are integers and float64 on any device, also after ``set_dtype``.
 
     Raises
     ------
@@ -84,13 +87,28 @@ class ChromaMetric(Metric):  # type: ignore[misc]
             raise TypeError(f"images must be a tensor, got {type(images).__name__}")
         pixels = to_array(images)
         is_bytes = images.dtype == torch.uint8
+        if not is_bytes and pixels.ndim == 4:
+            seen = np.isfinite(pixels).all(axis=1).reshape(len(pixels), -1).any(axis=1)
+            if not seen.all():
+                pixels = pixels[seen]
         state = ChromaStats(None if is_bytes else self.value_range, quantize=self.quantize).update(pixels).state()
         device = self.counts.device
         self.counts += torch.from_numpy(state["counts"]).to(device)
         self.sums = torch.from_numpy(_sums.normalized(self.sums.cpu().numpy() + state["sums"])).to(device)
-        self.kinds[_BYTES if is_bytes else _FLOATS] += len(images)
+        self.kinds[_BYTES if is_bytes else _FLOATS] += len(pixels)
         least, most = (torch.tensor(value, dtype=torch.float64, device=device) for value in state["extremes"])
         self.least, self.most = torch.minimum(self.least, least), torch.maximum(self.most, most)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = "") -> torch.nn.Module:
+        """Move the states where `fn` does, in the dtypes they have: exact sums are sums of integers."""
+
+        @wraps(fn)  # TorchMetrics looks at its name
+        def moved(tensor: Tensor) -> Tensor:
+            made = fn(tensor)
+            return made if made.dtype == tensor.dtype else tensor.to(made.device)
+
+        this: torch.nn.Module = super()._apply(moved, exclude_state)
+        return this
 
     def compute(self) -> dict[str, Tensor]:
         """The measures of everything added; see the class."""

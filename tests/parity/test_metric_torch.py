@@ -56,6 +56,36 @@ def test_forward_gives_the_batch_and_keeps_the_whole():
         assert all(math.isnan(value) for value in metric.compute().values())
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_pictures_of_no_numbers_are_left_out(value):
+    metric, seen = gch.torch.ChromaMetric(), pictures(4)
+    metric.update(torch.cat([seen, torch.full((2, 3, 16, 12), value)]))
+    metric.update(torch.full((3, 3, 16, 12), value))
+    for name, number in expected(seen).items():
+        assert metric.compute()[name].item() == pytest.approx(number, rel=1e-6), name
+    assert metric.kinds.tolist() == [0, 4]
+    alone = gch.torch.ChromaMetric()
+    alone.update(torch.full((3, 3, 16, 12), value))
+    assert all(math.isnan(number) for number in alone.compute().values())
+    alone.update(((pictures() + 1) * 127).to(torch.uint8))  # nothing was added: bytes are welcome still
+    assert not math.isnan(alone.compute()["chroma"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_sums_stay_integers(dtype):
+    metric, plain = gch.torch.ChromaMetric(), gch.torch.ChromaMetric()
+    metric.update(pictures())
+    changed = metric.set_dtype(dtype).float().half().to(torch.float64)
+    changed.update(pictures(seed=1))
+    for batch in (pictures(), pictures(seed=1)):
+        plain.update(batch)
+    assert changed.stats() == plain.stats()
+    changed.reset()
+    changed.update(pictures())
+    assert (changed.sums.dtype, changed.least.dtype) == (torch.int64, torch.float64)
+    assert changed.compute()["chroma"].dtype == torch.float32
+
+
 def test_in_a_collection_and_through_a_checkpoint():
     collection = torchmetrics.MetricCollection([gch.torch.ChromaMetric()], prefix="fake/")
     collection.update(pictures())
