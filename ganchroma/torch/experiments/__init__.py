@@ -3,7 +3,7 @@
 from ganchroma.torch.experiments.config import Config
 from ganchroma.torch.experiments.history import History
 from ganchroma.torch.experiments.photographs import crops
-from ganchroma.torch.experiments.sweep import Interval, Sweep, sweep
+from ganchroma.torch.experiments.sweep import Failure, Interval, Sweep, sweep
 from ganchroma.torch.experiments.training import run
 
-__all__ = ["Config", "History", "Interval", "Sweep", "crops", "run", "sweep"]
+__all__ = ["Config", "Failure", "History", "Interval", "Sweep", "crops", "run", "sweep"]

@@ -1,32 +1,35 @@
 """Many runs: every configuration with every seed, over processes, and the difference that a setting makes."""
 
 import csv
+import hashlib
 import io
 import math
-import multiprocessing
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganchroma._arrays import check_integer
+from ganchroma._arrays import check_flag, check_integer
+from ganchroma._arrays import shown as as_shown
 from ganchroma._factor_analysis import student
-from ganchroma._files import check_path, write_text
-from ganchroma._progress import progress
-from ganchroma.torch.experiments.config import Config
+from ganchroma._files import write_text
+from ganchroma.torch.experiments.config import Config, check_seed
 from ganchroma.torch.experiments.history import History
 from ganchroma.torch.experiments.plots import plot_runs
-from ganchroma.torch.experiments.training import run
+from ganchroma.torch.experiments.processes import here, over_processes, refuse_in_a_new_process
+from ganchroma.torch.experiments.training import check_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Interval", "Sweep", "sweep"]
+__all__ = ["Failure", "Interval", "Sweep", "sweep"]
+
+_LONGEST = 200  # characters of a name in that of a folder: file systems take 255 in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,31 @@ class Interval:
         return f"{self.mean:{spec}}{half}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A run that did not come to its end, and not because of Ctrl-C.
+
+    Attributes
+    ----------
+    name : str
+        Of its configuration.
+    seed : int
+    reason : str
+        Where it diverged, or the error; `run` of the same configuration and seed shows where that comes from.
+    history : History or None
+        What came before, of a run that diverged.
+    """
+
+    name: str
+    seed: int
+    reason: str
+    history: History | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}, seed {self.seed}: {self.reason}"
+
+
+@dataclass(frozen=True, repr=False)
 class Sweep:
     """The runs of a sweep.
 
@@ -65,10 +92,18 @@ class Sweep:
         Name of the configuration -> seed -> History, complete ones alone.
     complete : bool
         Whether no run is missing: an interrupt leaves those that were done.
+    failures : tuple of Failure
+        Runs that diverged, or met an error; the others went on.
     """
 
     runs: Mapping[str, Mapping[int, History]]
     complete: bool
+    failures: tuple[Failure, ...] = ()
+
+    def __repr__(self) -> str:
+        count = sum(map(len, self.runs.values()))
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        return f"Sweep({', '.join(map(repr, self.runs))}: {count} runs{failed}, complete={self.complete})"
 
     def rows(self) -> list[dict[str, Any]]:
         """A table: one run a row, with its name, its seed and `History.measures`."""
@@ -81,8 +116,9 @@ class Sweep:
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """The table as a file."""
         rows = self.rows()
+        columns = dict.fromkeys(["name", "seed", *(key for row in rows for key in row)])
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n")
+        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_text(path, text.getvalue())
@@ -127,7 +163,7 @@ class Sweep:
 
 def sweep(
     configs: Mapping[str, Config],
-    seeds: int | Sequence[int] = 3,
+    seeds: int | Iterable[int] = 3,
     *,
     workers: int | None = None,
     out: str | os.PathLike[str] | None = None,
@@ -135,26 +171,36 @@ def sweep(
 ) -> Sweep:
     """Run every configuration with every seed.
 
+    A script has to call this under ``if __name__ == "__main__":``, unless `workers` is 1: every process imports it.
+
     Parameters
     ----------
     configs : mapping
         Name -> Config; its own seed is not used.
-    seeds : int or sequence of int
+    seeds : int or iterable of int
         How many, from 0, or which.
     workers : int, optional
         Processes, each working on one thread; by default one a core. 1 runs them here. The results are the same.
     out : path, optional
-        Folder with one folder a run, and ``runs.csv``: a sweep that stopped goes on there.
+        Folder with one folder a run, and ``runs.csv``: a sweep that stopped goes on there. Folders have the names of
+        the configurations, as far as files can have them; where two would be alike, or too long, a checksum is added.
     shown : bool
         Whether a progress bar may appear.
 
     Returns
     -------
     Sweep
-        Of what was done when Ctrl-C was pressed, if it was.
+        Of what was done when Ctrl-C was pressed, if it was. A run that diverges or fails does not stop the others: it
+        is in `Sweep.failures`, and in a RuntimeWarning at the end.
 
     Raises
     ------
+    ImportError
+        If a package is missing that the photographs, or saving, need.
+    NotADirectoryError
+        If `out` is a file.
+    RuntimeError
+        If no process could start.
     TypeError, ValueError
         If an argument has the wrong type or value.
 
@@ -167,23 +213,58 @@ def sweep(
     >>> found.effect("identical", "share_0", against="standard").mean > 0.5
     True
     """
-    if not configs or not all(isinstance(config, Config) for config in configs.values()):
-        raise TypeError("configs must map names to Config, at least one")
-    chosen = range(check_integer(seeds, "seeds", 1)) if isinstance(seeds, int) else seeds
-    wanted = [(name, check_integer(seed, "seeds", 0)) for name in configs for seed in chosen]
-    folder = None if out is None else Path(check_path(out, "out"))
+    refuse_in_a_new_process()
+    _check_configs(configs)
+    chosen = _seeds(seeds)
+    folder = None if out is None else check_folder(out, "out")
+    places = _folder_names(configs)
     jobs = {
-        (name, seed): (replace(configs[name], seed=seed), None if folder is None else folder / _file_name(name, seed))
-        for name, seed in wanted
+        (name, seed): (replace(config, seed=seed), None if folder is None else folder / f"{places[name]}-{seed}")
+        for name, config in configs.items()
+        for seed in chosen
     }
     count = min(len(jobs), _cores() if workers is None else check_integer(workers, "workers", 1))
-    done = _here(jobs, shown) if count == 1 else _over_processes(jobs, count, shown)
-    runs = {name: {seed: done[name, seed] for _, seed in wanted if (name, seed) in done} for name in configs}
-    found = Sweep(runs, complete=len(done) == len(jobs))
+    shown = check_flag(shown, "shown")
+    done = here(jobs, shown) if count == 1 else over_processes(jobs, count, shown)
+    runs: dict[str, dict[int, History]] = {name: {} for name in configs}
+    failures = []
+    for name, seed in jobs:
+        outcome = done.get((name, seed))
+        if outcome is not None and outcome.reason:
+            failures.append(Failure(name, seed, outcome.reason, outcome.history))
+        elif outcome is not None and outcome.history is not None:
+            runs[name][seed] = outcome.history
+    found = Sweep(runs, sum(map(len, runs.values())) == len(jobs), tuple(failures))
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         found.to_csv(folder / "runs.csv")
+    for category, text in dict.fromkeys(warning for outcome in done.values() for warning in outcome.warned):
+        warnings.warn(text, category, stacklevel=2)
+    if failures:
+        listed = "".join(f"\n  {failure}" for failure in failures)
+        warnings.warn(f"{len(failures)} of {len(jobs)} runs failed:{listed}", RuntimeWarning, stacklevel=2)
     return found
+
+
+def _check_configs(configs: Any) -> None:
+    if not isinstance(configs, Mapping) or not configs:
+        raise TypeError(f"configs must map names to Config, at least one; got {as_shown(configs)}")
+    for name, config in configs.items():
+        if not isinstance(name, str):
+            raise TypeError(f"configs must map names to Config; got the name {as_shown(name)}, which is no string")
+        if not isinstance(config, Config):
+            raise TypeError(f"configs must map names to Config; {name!r} is {as_shown(config)}")
+
+
+def _seeds(seeds: Any) -> list[int]:
+    if isinstance(seeds, int | np.integer):
+        return list(range(check_integer(seeds, "seeds", 1)))
+    if isinstance(seeds, str | bytes) or not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds must be an integer, how many, or several, which; got {as_shown(seeds)}")
+    chosen = [check_seed(seed, "seeds") for seed in seeds]
+    if not chosen:
+        raise ValueError("seeds holds none; accepted: an integer, how many, or at least one, which")
+    return chosen
 
 
 def _cores() -> int:
@@ -191,39 +272,16 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-_Run = tuple[str, int]
-_Job = tuple[Config, Path | None]
-
-
-def _file_name(name: str, seed: int) -> str:
-    return f"{re.sub(r'[^A-Za-z0-9._=+-]+', '-', name)}-{seed}"
-
-
-def _one(config: Config, out: Path | None) -> History:
-    return run(config, out=out, shown=False)
-
-
-def _here(jobs: Mapping[_Run, _Job], shown: bool) -> dict[_Run, History]:
-    done: dict[_Run, History] = {}
-    for key, job in progress(list(jobs.items()), "runs", shown=shown):
-        history = _one(*job)
-        if not history.complete:
-            break
-        done[key] = history
-    return done
-
-
-def _over_processes(jobs: Mapping[_Run, _Job], workers: int, shown: bool) -> dict[_Run, History]:
-    """Fresh processes: a forked one would inherit threads that do not run there."""
-    done: dict[_Run, History] = {}
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(_one, *job): key for key, job in jobs.items()}
-        try:
-            for _ in progress(as_completed(waiting), "runs", shown=shown, total=len(waiting)):
-                pass
-        except KeyboardInterrupt:
-            pool.shutdown(wait=True, cancel_futures=True)  # those that run hear Ctrl-C, too, and save themselves
-        for future, key in waiting.items():
-            if not future.cancelled() and future.result().complete:
-                done[key] = future.result()
-    return done
+def _folder_names(names: Iterable[str]) -> dict[str, str]:
+    """Configuration -> what its folders are called, before the seed: no two alike, on any file system."""
+    plain = {name: re.sub(r"[^A-Za-z0-9._=+-]+", "-", name) for name in names}
+    alike = Counter(text.lower() for text in plain.values())
+    found = {
+        name: text
+        if alike[text.lower()] == 1 and len(text) <= _LONGEST
+        else f"{text[:_LONGEST]}-{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+        for name, text in plain.items()
+    }
+    if len({text.lower() for text in found.values()}) < len(found):
+        raise ValueError(f"configs: two of the names {', '.join(map(repr, names))} would share a folder; rename one")
+    return found

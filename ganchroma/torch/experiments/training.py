@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from importlib import import_module
 from pathlib import Path
@@ -100,8 +100,15 @@ def run(
     return history
 
 
-def train(config: Config, folder: Path | None, save_every: int = 100, *, shown: bool = False) -> History:
-    """`run`, of arguments that are as they should be."""
+def train(
+    config: Config,
+    folder: Path | None,
+    save_every: int = 100,
+    *,
+    shown: bool = False,
+    stopped: Callable[[], bool] | None = None,
+) -> History:
+    """`run`, of arguments that are as they should be; when `stopped` says so, it ends as by Ctrl-C."""
     if folder is not None:
         import_module("safetensors.torch")  # if it is missing, not only after hours
     with _alone():
@@ -113,7 +120,7 @@ def train(config: Config, folder: Path | None, save_every: int = 100, *, shown: 
         with _interrupts() as interrupted:
             for step in progress(range(training.history.steps, config.steps), config.describe(), shown=shown):
                 training.step(step)
-                if interrupted or training.history.diverged is not None:
+                if interrupted or training.history.diverged is not None or (stopped is not None and stopped()):
                     break
                 if folder is not None and (step + 1) % save_every == 0:
                     training.save(folder)
