@@ -1,8 +1,13 @@
 """The training runs that the claims about training are judged by, and the table of what they measured."""
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import torch
+
+import ganchroma
 from ganchroma.torch.experiments import Config, Sweep, sweep
 
 SEEDS = 6
@@ -34,6 +39,40 @@ CONFIGS = {
 }
 
 
-def train(out: Path, workers: int | None = None) -> Sweep:
-    """All of them; what lies in `out` already is read."""
-    return sweep(CONFIGS, SEEDS, workers=workers, out=out)
+_KEPT = ("state.safetensors", "run.json")  # what a run leaves in its folder
+_STAMP = "code"
+
+
+def train(out: Path, resume: bool = False) -> Sweep:
+    """All of them, anew; or, resuming, those that an interrupted call left out.
+
+    Raises
+    ------
+    SystemExit
+        If what is to be resumed was made by other code, which might have trained otherwise.
+    """
+    begin(out, resume)
+    return sweep(CONFIGS, SEEDS, out=out)
+
+
+def begin(out: Path, resume: bool) -> None:
+    """Nothing old in the folder, or nothing but what this very code left there."""
+    left = [path for name in _KEPT for path in sorted(out.glob(f"*/{name}"))]
+    stamp = out / _STAMP
+    if not resume:
+        for path in left:
+            path.unlink()
+    elif left and (not stamp.exists() or stamp.read_text() != code()):
+        raise SystemExit(f"the runs in {out} are of other code, or of other versions: start anew, without --resume")
+    out.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(code())
+
+
+def code() -> str:
+    """A checksum of what a run depends on: the package, its core, PyTorch and NumPy."""
+    package = Path(ganchroma.__file__).parent
+    core = sorted((package.parent / "csrc").rglob("*.[ch]"))
+    found = hashlib.sha256(f"torch {torch.__version__}, numpy {np.__version__}".encode())
+    for path in (*sorted(package.rglob("*.py")), *core):
+        found.update(path.read_bytes())
+    return found.hexdigest()
