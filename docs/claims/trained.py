@@ -186,10 +186,10 @@ def h15(table: Table) -> Claim:
         "spectral norm promotes better gradient flow",
         f"at the first step the head's gradient is {math.exp(gain.mean):.1f} ({min(ratios):.1f}-{max(ratios):.1f}) "
         f"times that of a head without it that is as loud: the division's own factor 1/sigma, {1 / sigmas:.1f}, and no "
-        f"more than a standard head has ({table.mean(normed, norm):.1f} and {table.mean('standard', norm):.1f}). Training "
-        f"gains {'by' if better else 'nothing by'} it: against the equally loud head it ends at share {share:+.2f}"
-        f"{', grayer,' if share.low > 0 else ''} and chroma {chroma:+.1f}, and identical filters part {symmetry:+.0f} "
-        "steps later",
+        f"more than a standard head has ({table.mean(normed, norm):.1f} and {table.mean('standard', norm):.1f}). "
+        f"Training gains {'by' if better else 'nothing by'} it: against the equally loud head it ends at share "
+        f"{share:+.2f}{', grayer,' if share.low > 0 else ''} and chroma {chroma:+.1f}, and identical filters "
+        f"part {symmetry:+.0f} steps later",
         f"gradient x {math.exp(gain.mean) * sigmas:.1f} beyond 1/sigma; share {share:+.2f}, chroma {chroma:+.1f} "
         "beyond loudness",
         SEEDS,
