@@ -73,8 +73,8 @@ def scan(
     Notes
     -----
     M3 is Hasler and Suesstrunk's colourfulness (2003). A picture is gray if more than 99 % of its pixels have channels
-    that differ by at most 2 levels. What Pillow takes for a decompression bomb, from 179 million pixels on, is left out.
-    Memory holds a few hundred pictures at a time, and the names of the unreadable.
+    that differ by at most 2 levels. What Pillow takes for a decompression bomb, from 179 million pixels on, is left
+    out. Memory holds a few hundred pictures at a time, and the names of the unreadable.
 
     Examples
     --------
