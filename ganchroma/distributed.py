@@ -1,6 +1,8 @@
 """Scans and statistics on a Dask cluster: the same state, to the bit for bytes, as in one process."""
 
-from collections.abc import Generator, Iterator
+import itertools
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 try:
@@ -13,7 +15,7 @@ except ImportError as error:
 
 from ganchroma._images import Layout
 from ganchroma.color import Rule
-from ganchroma.scanning.engines import Measuring, Unit, elsewhere
+from ganchroma.scanning.engines import AHEAD, Measuring, Parts, Unit, piecewise
 from ganchroma.scanning.local import Paths
 from ganchroma.scanning.measuring import Part, Settings
 from ganchroma.scanning.places import absolute, check_paths
@@ -58,31 +60,30 @@ def scan(
         As `ganchroma.scan`; ValueError too if there is no client.
     """
     settings = Settings.of(value_range, layout, records is not None)
-    files, cluster = Files(out, records, html, resume), _Cluster(_client(client), Measuring(settings))
+    files, measuring, cluster = Files(out, records, html, resume), Measuring(settings), _client(client)
 
-    def run(units: Iterator[Unit]) -> Generator[tuple[Unit, Part], None, None]:
-        yield from elsewhere(units, cluster)
+    def attempt(unit: Unit) -> Part | None:
+        try:
+            part: Part = cluster.submit(measuring, unit, pure=False).result()
+        except KilledWorker:
+            return None
+        return part
+
+    def run(units: Iterator[Unit]) -> Parts:
+        waiting: deque[tuple[Unit, Any]] = deque()
+        ahead = AHEAD * max(1, sum(cluster.nthreads().values()))
+        while True:
+            for unit in itertools.islice(units, ahead - len(waiting)):
+                waiting.append((unit, cluster.submit(measuring, unit, pure=False)))
+            if not waiting:
+                return
+            unit, future = waiting.popleft()
+            try:
+                yield unit, future.result()
+            except KilledWorker:  # several times, or Dask would have given it to another one
+                yield unit, piecewise(unit, attempt)
 
     return drive(absolute(check_paths(paths)), settings, files, run, show_progress)
-
-
-class _Cluster:
-    """The engine: units are tasks."""
-
-    died: tuple[type[BaseException], ...] = (KilledWorker,)
-
-    def __init__(self, client: Client, measuring: Measuring) -> None:
-        self.client, self.measuring = client, measuring
-        self.workers = max(1, sum(client.nthreads().values()))
-
-    def submit(self, unit: Unit) -> Any:
-        return self.client.submit(self.measuring, unit, pure=False)
-
-    def renew(self) -> None:
-        """The scheduler has other workers already, or will."""
-
-    def close(self) -> None:
-        """Tasks whose answers nobody waits for are forgotten."""
 
 
 def chroma_stats(

@@ -46,15 +46,15 @@ def test_a_killed_worker_changes_nothing(client, tmp_path, monkeypatch):
     pictures = make_pictures(tmp_path / "all", count=120)
     whole = gch.scan(pictures.folder, workers=1, out=tmp_path / "whole.npz", records=tmp_path / "whole.csv")
     monkeypatch.setattr(places, "units", lambda found, plain=places.units: plain(found, 4))
-    submit, submitted = gch.distributed._Cluster.submit, []
+    submit, submitted = client.submit, []
 
-    def submit_and_kill(self, unit):
-        submitted.append(unit)
+    def submit_and_kill(*what, **how):
+        submitted.append(what)
         if len(submitted) == 12:
             os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
-        return submit(self, unit)
+        return submit(*what, **how)
 
-    monkeypatch.setattr(gch.distributed._Cluster, "submit", submit_and_kill)
+    monkeypatch.setattr(client, "submit", submit_and_kill)
     options = {"client": client, "show_progress": False}
     found = gch.distributed.scan(pictures.folder, out=tmp_path / "again.npz", records=tmp_path / "again.csv", **options)
     assert len(submitted) == 30

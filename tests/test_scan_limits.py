@@ -1,15 +1,22 @@
 """Scanning where something would be lost, waited for for ever, or counted wrongly."""
 
+import contextlib
+import multiprocessing
 import os
+import random
+import signal
 import subprocess
 import sys
 import tarfile
+import threading
 import zipfile
 
 import numpy as np
 import pytest
 from pictures import make_pictures, reference, scan
 from support import need_tool, smooth_picture
+
+from ganchroma.scanning import engines, places
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -135,3 +142,48 @@ def test_names_can_be_printed_and_do_nothing_to_a_terminal(tmp_path):
         assert "\\x1b]0;title\\x07.png" in text
         assert "new\\nline.png" in text
         assert "\x1b" not in text
+
+
+def test_killed_workers_change_nothing(pictures, monkeypatch):
+    """As the system does when memory ends: at any time, several times."""
+    monkeypatch.setattr(places, "units", lambda found, plain=places.units: plain(found, 4))
+    whole = scan(pictures.folder)
+    workers, begin = [], engines._Worker.__init__
+    monkeypatch.setattr(engines._Worker, "__init__", lambda self, way: (begin(self, way), workers.append(self))[0])
+    killer = random.Random(0)
+    for _ in range(5):
+        done = threading.Event()
+
+        def kill(done=done):
+            while not done.wait(killer.random() * 0.02):
+                pid = killer.choice(workers).process.pid if len(workers) == 2 else None
+                if pid is not None:
+                    with contextlib.suppress(ProcessLookupError):  # it was, just before
+                        os.kill(pid, signal.SIGKILL)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        found = scan(pictures.folder, workers=2)
+        done.set()
+        thread.join()
+        workers.clear()
+        unlucky = [name for name, reason in found.unreadable if "came to an end" in reason]
+        assert found.images + len(found.unreadable) == 60
+        if not unlucky:
+            assert found.stats == whole.stats
+            assert found.unreadable == whole.unreadable
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_no_process_is_left(pictures, monkeypatch, error):
+    def stop(self, unit, part):
+        raise error
+
+    monkeypatch.setattr("ganchroma.scanning.checkpoint.Progress.add", stop)
+    before = set(multiprocessing.active_children())
+    if error is KeyboardInterrupt:
+        assert not scan(pictures.folder, workers=2).complete
+    else:
+        with pytest.raises(error):
+            scan(pictures.folder, workers=2)
+    assert set(multiprocessing.active_children()) <= before

@@ -18,7 +18,7 @@ import numpy as np
 
 import ganchroma as gch
 from ganchroma.scanning import places
-from ganchroma.scanning.engines import Measuring, Processes, Unit, elsewhere
+from ganchroma.scanning.engines import Measuring, Unit, over_processes
 from ganchroma.scanning.measuring import Part, Settings
 from scale.dataset import DataSet
 
@@ -59,15 +59,14 @@ def whole(data: DataSet, workers: int, rounds: int = 3) -> dict[str, float]:
     best, parent = {"decode": 0.0, "scan": 0.0}, np.inf
     for _ in range(rounds):
         for name, way in (("decode", decode), ("scan", Measuring(Settings()))):
-            pool, total, count = Processes(way, workers), Part(), 0
+            total, count = Part(), 0
             begun, busy = time.perf_counter(), time.process_time()
-            for unit, part in elsewhere(places.units(places.find([str(data.folder)])), pool):
+            for unit, part in over_processes(places.units(places.find([str(data.folder)])), way, workers):
                 total.merge(part)
                 count += len(unit)
             best[name] = max(best[name], count / (time.perf_counter() - begun))
             if name == "scan":
                 parent = min(parent, (time.process_time() - busy) / count)
-            pool.close()
     return best | {"parent": float(parent)}
 
 
@@ -108,21 +107,18 @@ def _dask(data: DataSet, out: Path) -> tuple[bytes, gch.Scan]:
     from distributed import Client, LocalCluster
 
     options = {"n_workers": 3, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.CRITICAL}
-    cluster_class, submitted = gch.distributed._Cluster, []
-    submit = cluster_class.submit
+    submitted = []
     with LocalCluster(**options) as cluster, Client(cluster) as client:
+        submit = client.submit
 
-        def submit_and_kill(self: Any, unit: Unit) -> Any:
-            submitted.append(unit)
+        def submit_and_kill(*what: Any, **how: Any) -> Any:
+            submitted.append(what)
             if len(submitted) == 60:
                 os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
-            return submit(self, unit)
+            return submit(*what, **how)
 
-        cluster_class.submit = submit_and_kill  # type: ignore[method-assign]
-        try:
-            found = gch.distributed.scan(data.folder, client, out=out)
-        finally:
-            cluster_class.submit = submit  # type: ignore[method-assign]
+        client.submit = submit_and_kill
+        found = gch.distributed.scan(data.folder, client, out=out)
     return out.read_bytes(), found
 
 

@@ -1,81 +1,20 @@
-"""Units are measured here or in other processes; what comes back is in the order in which they were given."""
+"""Units are measured here or in processes of their own; what comes back is in the order in which they were given."""
 
+import contextlib
 import multiprocessing
-import os
 import signal
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Iterable
+from multiprocessing import connection
+from typing import Any
 
 from ganchroma.scanning.measuring import Part, Settings, measure
 from ganchroma.scanning.places import Found
+from ganchroma.scanning.reading import close_kept
 
-AHEAD = 8  # units a worker that wait for it or for their turn: what a scan holds in memory
+AHEAD = 8  # units a worker that wait for their turn: what a scan holds in memory
 
 Unit = list[Found]
-
-
-class Engine(Protocol):
-    """Where units are measured."""
-
-    workers: int
-    died: tuple[type[BaseException], ...]  # what a result raises whose worker ended
-
-    def submit(self, unit: Unit) -> Any:
-        """Begin; the answer has a method `result`."""
-
-    def renew(self) -> None:
-        """Make it work again after a worker ended."""
-
-    def close(self) -> None:
-        """End without waiting for what was not begun."""
-
-
-class Processes:
-    """Processes of this machine, each with one thread.
-
-    Parameters
-    ----------
-    measuring : callable
-        Unit -> Part.
-    workers : int
-    """
-
-    died: tuple[type[BaseException], ...] = (BrokenProcessPool,)
-
-    def __init__(self, measuring: Callable[[Unit], Part], workers: int) -> None:
-        self.measuring, self.workers = measuring, workers
-        self.renew()
-
-    def submit(self, unit: Unit) -> Any:
-        """Begin; the answer is a future."""
-        return self._pool.submit(self.measuring, unit)
-
-    def renew(self) -> None:
-        """New processes."""
-        context = multiprocessing.get_context(start_method())
-        self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_leave_interrupts_alone)
-        try:
-            self._pool.submit(os.getpid).result()
-        except BrokenProcessPool:
-            raise RuntimeError(
-                'no process could start; in a script, call it below `if __name__ == "__main__":`, or with workers=1'
-            ) from None
-
-    def close(self) -> None:
-        """End without waiting for what was not begun."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-
-def start_method() -> str:
-    """How processes begin: as this platform prefers or the program chose."""
-    return multiprocessing.get_start_method()
-
-
-def _leave_interrupts_alone() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides what becomes of it
+Parts = Generator[tuple[Unit, Part], None, None]
 
 
 class Measuring:
@@ -88,49 +27,145 @@ class Measuring:
         return measure(unit, self.settings)
 
 
-def here(units: Iterable[Unit], measuring: Callable[[Unit], Part]) -> Iterator[tuple[Unit, Part]]:
+def here(units: Iterable[Unit], measuring: Callable[[Unit], Part]) -> Parts:
     """Each unit with its part, measured in this process."""
-    for unit in units:
-        yield unit, measuring(unit)
-
-
-def elsewhere(units: Iterable[Unit], engine: Engine) -> Iterator[tuple[Unit, Part]]:
-    """The same by an engine, a few units ahead, in order.
-
-    A picture that ends the process that decodes it is unreadable; the others are measured all the same.
-    """
-    waiting: deque[tuple[Unit, Any]] = deque()
-    rest, ahead = iter(units), engine.workers * AHEAD
-    while True:
-        for unit in rest:
-            waiting.append((unit, engine.submit(unit)))
-            if len(waiting) >= ahead:
-                break
-        if not waiting:
-            return
-        unit, future = waiting.popleft()
-        try:
-            yield unit, future.result()
-        except engine.died:
-            doubtful = [unit, *(other for other, _ in waiting)]
-            waiting.clear()
-            engine.renew()
-            for each in doubtful:
-                yield each, _alone(each, engine)
-
-
-def _alone(unit: Sequence[Found], engine: Engine) -> Part:
-    """One unit with nothing beside it, then in halves, until it is known which picture does it."""
     try:
-        part: Part = engine.submit(list(unit)).result()
+        for unit in units:
+            yield unit, measuring(unit)
+    finally:
+        close_kept()
+
+
+def over_processes(units: Iterable[Unit], measuring: Callable[[Unit], Part], count: int) -> Parts:
+    """The same by `count` processes, a few units ahead.
+
+    A picture that ends the process that decodes it is unreadable; the others are measured all the same. Each process
+    has a pipe of its own, so that one that is killed takes nothing with it, and all can be killed at the end.
+
+    Raises
+    ------
+    RuntimeError
+        If no process could start.
+    """
+    workers: list[_Worker] = []
+    try:
+        for _ in range(count):
+            workers.append(_Worker(measuring))
+        yield from _in_order(units, workers)
+    finally:
+        for worker in workers:
+            worker.end()
+
+
+def _in_order(units: Iterable[Unit], workers: list["_Worker"]) -> Parts:
+    rest, given, taken = enumerate(units), 0, 0
+    under_way: dict[_Worker, tuple[int, Unit]] = {}
+    done: dict[int, tuple[Unit, Part]] = {}
+    while True:
+        for worker in workers:
+            if worker not in under_way and given - taken < AHEAD * len(workers):
+                number, unit = next(rest, (-1, []))
+                if unit:
+                    under_way[worker], given = (number, unit), given + 1
+                    worker.send(unit)
+        if taken in done:
+            yield done.pop(taken)
+            taken += 1
+        elif under_way:
+            for ready in connection.wait([worker.connection for worker in under_way]):
+                worker = next(worker for worker in under_way if worker.connection is ready)
+                number, unit = under_way.pop(worker)
+                part = worker.receive()
+                done[number] = (unit, piecewise(unit, worker.anew) if part is None else part)
+        else:
+            return
+
+
+def piecewise(unit: Unit, attempt: Callable[[Unit], Part | None]) -> Part:
+    """A unit that ended a process: once more, then in halves, until it is known which picture does it.
+
+    `attempt` gives None where the process came to an end.
+    """
+    part = attempt(unit)
+    if part is not None:
         return part
-    except engine.died:
-        engine.renew()
     if len(unit) == 1:
         return Part(unreadable=[(unit[0].place.name, "the process that decoded it came to an end")])
-    part = _alone(unit[: len(unit) // 2], engine)
-    rows = part.rows
-    second = _alone(unit[len(unit) // 2 :], engine)
-    part.merge(second)
-    part.rows = rows + second.rows
-    return part
+    first, second = (piecewise(half, attempt) for half in (unit[: len(unit) // 2], unit[len(unit) // 2 :]))
+    rows = first.rows + second.rows
+    first.merge(second)
+    first.rows = rows
+    return first
+
+
+def start_method() -> str:
+    """How processes begin: as this platform prefers or the program chose."""
+    return multiprocessing.get_start_method()
+
+
+class _Worker:
+    """A process that measures one unit after the other."""
+
+    def __init__(self, measuring: Callable[[Unit], Part]) -> None:
+        self.measuring = measuring
+        self._start()
+        if self._answer() is None:
+            raise RuntimeError(
+                'no process could start; in a script, call it below `if __name__ == "__main__":`, or with workers=1'
+            )
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context(start_method())
+        self.connection, other = context.Pipe()
+        self.process: Any = context.Process(target=_serve, args=(other, self.measuring), daemon=True)  # type: ignore[attr-defined]
+        self.process.start()
+        other.close()  # with its end in one process alone, that the process ended is the end of the pipe
+
+    def _answer(self) -> Any:
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            return None
+
+    def send(self, unit: Unit) -> None:
+        """Begin."""
+        with contextlib.suppress(OSError):  # it has ended, which `receive` will find
+            self.connection.send(unit)
+
+    def receive(self) -> Part | None:
+        """Wait for the answer; None, and a new process, where this one came to an end."""
+        answer = self._answer()
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer is None:
+            self.end()
+            self._start()
+            self._answer()
+        part: Part | None = answer
+        return part
+
+    def anew(self, unit: Unit) -> Part | None:
+        """Begin and wait."""
+        self.send(unit)
+        return self.receive()
+
+    def end(self) -> None:
+        """At once: it holds nothing that could be lost."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _serve(pipe: Any, measuring: Callable[[Unit], Part]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides what becomes of it
+    pipe.send("ready")
+    while True:
+        try:
+            unit = pipe.recv()
+        except EOFError:  # the parent is gone
+            return
+        try:
+            answer: Any = measuring(unit)
+        except Exception as error:  # raised again where it is of use
+            answer = error
+        pipe.send(answer)

@@ -1,13 +1,13 @@
 """A scan by the processes of this machine."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from ganchroma._arrays import check_integer
 from ganchroma._images import Layout
 from ganchroma.runtime import processor_limit
-from ganchroma.scanning.engines import Measuring, Processes, Unit, elsewhere, here
-from ganchroma.scanning.measuring import Part, Settings
+from ganchroma.scanning.engines import Measuring, Parts, Unit, here, over_processes
+from ganchroma.scanning.measuring import Settings
 from ganchroma.scanning.places import check_paths
 from ganchroma.scanning.result import Scan
 from ganchroma.scanning.work import Files, drive
@@ -91,14 +91,7 @@ def scan(
     count = processor_limit() if workers is None else check_integer(workers, "workers", 1)
     files, measuring = Files(out, records, html, resume), Measuring(settings)
 
-    def run(units: Iterator[Unit]) -> Generator[tuple[Unit, Part], None, None]:
-        if count == 1:
-            yield from here(units, measuring)
-            return
-        pool = Processes(measuring, count)
-        try:
-            yield from elsewhere(units, pool)
-        finally:
-            pool.close()
+    def run(units: Iterator[Unit]) -> Parts:
+        return here(units, measuring) if count == 1 else over_processes(units, measuring, count)
 
     return drive(check_paths(paths), settings, files, run, show_progress)

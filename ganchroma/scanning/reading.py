@@ -100,10 +100,15 @@ def _kept(opener: Callable[..., Any], path: str, *more: str) -> Any:
     status = os.stat(path)
     key = (opener, path, more, status.st_ino, status.st_mtime_ns, status.st_size)
     if getattr(_OPENED, "key", None) != key:
-        close = getattr(getattr(_OPENED, "value", None), "close", None)
-        if close is not None:
-            close()
-        _OPENED.key, _OPENED.value = None, None
+        close_kept()
         _OPENED.value = opener(path, *more)
         _OPENED.key = key
     return _OPENED.value
+
+
+def close_kept() -> None:
+    """Let go of the archive or array opened last."""
+    close = getattr(getattr(_OPENED, "value", None), "close", None)
+    if close is not None:
+        close()
+    _OPENED.key, _OPENED.value = None, None

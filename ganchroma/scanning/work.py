@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,14 +12,14 @@ from ganchroma._files import check_path
 from ganchroma._progress import counter
 from ganchroma.scanning import checkpoint, places
 from ganchroma.scanning.checkpoint import Progress
-from ganchroma.scanning.engines import Unit
+from ganchroma.scanning.engines import Parts, Unit
 from ganchroma.scanning.measuring import Part, Settings
 from ganchroma.scanning.records import RecordWriter, check_records
 from ganchroma.scanning.result import Scan
 
 SAVE_EVERY = 30.0  # seconds
 
-Run = Callable[[Iterator[Unit]], Generator[tuple[Unit, Part], None, None]]
+Run = Callable[[Iterator[Unit]], Parts]
 
 
 class Files:
