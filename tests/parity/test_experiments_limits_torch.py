@@ -1,15 +1,21 @@
 """Experiments: what is refused before anything runs, what fails on the way, and what is left then."""
 
+import csv
 import json
+import multiprocessing
 import os
+import warnings
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from support import run_python
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
-from ganchroma.torch.experiments import Config, History, crops, run, training  # noqa: E402
+from ganchroma.torch.experiments import Config, History, crops, processes, run, sweep, training  # noqa: E402
 from ganchroma.torch.experiments.photographs import photographs  # noqa: E402
 
 SMALL = Config(steps=3, batch=4, width=4)
@@ -242,3 +248,200 @@ def test_a_run_does_not_go_on_with_other_pictures(tmp_path):
     picture(folder / "b.png", color=(200, 100, 51))
     with pytest.raises(ValueError, match=r"holds a run on other pictures: those in .* have changed since. Bring them"):
         quiet(SMALL, photographs=folder, out=out)
+
+
+# -- sweeps ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        (([SMALL],), TypeError, "configs must map names to Config, at least one; got an object of type list"),
+        (({3: SMALL},), TypeError, "configs must map names to Config; got the name 3, which is no string"),
+        (({"a": "b"},), TypeError, "configs must map names to Config; 'a' is 'b'"),
+        (({"a": SMALL}, []), ValueError, "seeds holds none; accepted: an integer, how many, or at least one"),
+        (({"a": SMALL}, "12"), TypeError, "seeds must be an integer, how many, or several, which; got '12'"),
+        (({"a": SMALL}, 2.5), TypeError, "seeds must be an integer, how many, or several, which; got 2.5"),
+        (({"a": SMALL}, True), TypeError, "seeds must be an integer, got True"),
+        (({"a": SMALL}, [2**64]), ValueError, r"seeds must be below 2\*\*64"),
+    ],
+)
+def test_wrong_sweeps_are_refused_before_anything_runs(given, error, words, monkeypatch, tmp_path):
+    monkeypatch.setattr(processes, "train", None)
+    with pytest.raises(error, match=words):
+        sweep(*given, out=tmp_path)
+    with pytest.raises(TypeError, match="shown must be True or False, got 'no'"):
+        sweep({"a": SMALL}, shown="no")
+    with pytest.raises(NotADirectoryError, match=r"out: .* is a file"):
+        sweep({"a": SMALL}, out=__file__)
+    assert not list(tmp_path.iterdir())
+
+
+def test_seeds_of_numpy_and_of_generators():
+    found = sweep({"a": SMALL, "b": SMALL}, np.int64(1), workers=1, shown=False)
+    assert [(row["name"], row["seed"]) for row in found.rows()] == [("a", 0), ("b", 0)]
+    found = sweep({"a": SMALL, "b": SMALL}, (np.uint8(seed) for seed in (2,)), workers=1, shown=False)
+    assert [(row["name"], row["seed"]) for row in found.rows()] == [("a", 2), ("b", 2)]
+    assert repr(found) == "Sweep('a', 'b': 2 runs, complete=True)"
+
+
+def test_a_run_that_fails_does_not_stop_the_others(tmp_path, monkeypatch):
+    train = processes.train
+
+    def damaged(config, out, **given):
+        if config.init == "fill":
+            raise OSError("no space left")
+        return train(config, out, **given)
+
+    monkeypatch.setattr(processes, "train", damaged)
+    configs = {"diverges": DIVERGES, "broken": replace(SMALL, init="fill"), "sound": SMALL}
+    with pytest.warns(
+        RuntimeWarning, match="4 of 6 runs failed:\n  diverges, seed 0: diverged at step 1 of 3"
+    ) as caught:
+        found = sweep(configs, 2, workers=1, out=tmp_path, shown=False)
+    assert len(caught) == 1
+    assert not found.complete
+    assert [(failure.name, failure.seed) for failure in found.failures] == [
+        ("diverges", 0),
+        ("diverges", 1),
+        ("broken", 0),
+        ("broken", 1),
+    ]
+    assert found.failures[2].reason == "OSError: no space left"
+    assert found.failures[0].history.diverged == 1
+    assert repr(found) == "Sweep('diverges', 'broken', 'sound': 2 runs, 4 failed, complete=False)"
+    with open(tmp_path / "runs.csv") as file:
+        assert [(row["name"], row["seed"]) for row in csv.DictReader(file)] == [("sound", "0"), ("sound", "1")]
+    with pytest.warns(RuntimeWarning, match="1 of 1 runs failed"):
+        sweep({"broken": configs["broken"]}, 1, workers=1, out=tmp_path, shown=False)
+    assert (tmp_path / "runs.csv").read_text() == "name,seed\n"
+
+
+def test_a_missing_package_is_no_failure_of_one_run(monkeypatch):
+    def train(config, out, **given):
+        raise ImportError("the photographs need skimage")
+
+    monkeypatch.setattr(processes, "train", train)
+    with pytest.raises(ImportError, match="photographs need skimage"):
+        sweep({"a": SMALL}, 2, workers=1, shown=False)
+
+
+def test_warnings_of_the_runs_are_given_once(monkeypatch):
+    train = processes.train
+
+    def warned(config, out, **given):
+        warnings.warn("left out", UserWarning, stacklevel=2)
+        return train(config, out, **given)
+
+    monkeypatch.setattr(processes, "train", warned)
+    monkeypatch.setattr(warnings, "filters", [])
+    with warnings.catch_warnings(record=True) as caught:
+        assert sweep({"a": SMALL}, 2, workers=1, shown=False).complete
+    assert [str(warning.message) for warning in caught] == ["left out"]
+
+
+def test_every_run_has_a_folder_of_its_own(tmp_path):
+    names = ["a b", "A-b", "赤", "青", "x" * 300, "../plain"]
+    configs = {name: replace(SMALL, steps=1, lr=2.0**-place) for place, name in enumerate(names)}
+    found = sweep(configs, 1, workers=1, out=tmp_path, shown=False)
+    assert found.complete
+    folders = [path.name for path in tmp_path.iterdir() if path.is_dir()]
+    assert len({folder.lower() for folder in folders}) == len(names)
+    assert "..-plain-0" in folders
+    assert max(map(len, folders)) < 240
+    from ganchroma.torch.experiments.sweep import _folder_names
+
+    taken = _folder_names(["a b", "a-b"])["a b"]
+    with pytest.raises(ValueError, match="would share a folder; rename one"):
+        sweep(dict.fromkeys(["a b", "a-b", taken], SMALL), 1, out=tmp_path)
+
+
+# -- processes ------------------------------------------------------------------------------------------------------
+
+
+class Pool:
+    """In place of the executor: in this process, and a run of the init "fill" kills it."""
+
+    starts = True
+
+    def __init__(self, workers, context, initializer, initargs):
+        self.broken = not self.starts
+        if self.starts:
+            initializer(*initargs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        pass
+
+    def submit(self, function, config, out):
+        future = Future()
+        self.broken |= config.init == "fill"
+        if self.broken:
+            future.set_exception(BrokenProcessPool("terminated abruptly"))
+        else:
+            future.set_result(function(config, out))
+        return future
+
+    def shutdown(self, wait, cancel_futures):
+        assert wait
+        assert cancel_futures
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(processes, "_stop", None)
+
+
+def test_a_process_that_is_killed_takes_one_run_with_it(pool):
+    configs = {"a": SMALL, "killed": replace(SMALL, init="fill"), "b": replace(SMALL, lr=1e-3)}
+    with pytest.warns(
+        RuntimeWarning, match="2 of 6 runs failed:\n  killed, seed 0: its process was ended from outside"
+    ):
+        found = sweep(configs, 2, workers=2, shown=False)
+    assert [(row["name"], row["seed"]) for row in found.rows()] == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+
+
+def test_processes_that_do_not_start(pool, monkeypatch):
+    monkeypatch.setattr(Pool, "starts", False)
+    with pytest.raises(RuntimeError, match=r'belongs under `if __name__ == "__main__":`.*; or pass workers=1'):
+        sweep({"a": SMALL}, 2, workers=2, shown=False)
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(SystemExit, match='belongs under `if __name__ == "__main__":`'):
+        sweep({"a": SMALL}, 2, workers=2, shown=False)
+
+
+def test_ctrl_c_stops_the_processes_and_leaves_what_was_done(pool, monkeypatch, tmp_path):
+    def interrupted(futures):
+        yield next(iter(futures))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(processes, "as_completed", interrupted)
+    train = processes.train
+
+    def stopped_in_the_second(config, out, stopped):
+        assert not stopped()
+        if config.seed == 1:
+            processes._stop.set()  # as the interrupt does, while this run goes on
+        return train(config, out, stopped=stopped)
+
+    monkeypatch.setattr(processes, "train", stopped_in_the_second)
+    found = sweep({"a": SMALL}, 4, workers=2, out=tmp_path, shown=False)
+    assert (found.complete, found.failures) == (False, ())
+    assert [row["seed"] for row in found.rows()] == [0]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a-0", "a-1", "runs.csv"]
+    assert json.loads((tmp_path / "a-1" / "run.json").read_text())["gradients"][-1][0] == 0  # it ended after a step
+
+
+@pytest.mark.slow
+def test_a_script_without_the_guard_says_what_to_do(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from ganchroma.torch.experiments import Config, sweep\n"
+        "sweep({'a': Config(steps=1, batch=4, width=4)}, 2, workers=2, shown=False)\n"
+    )
+    found = run_python(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')")
+    assert found.returncode == 1
+    assert "RuntimeError: no process of the sweep could start" in found.stderr
