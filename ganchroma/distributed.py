@@ -115,7 +115,7 @@ def chroma_stats(
     Raises
     ------
     TypeError, ValueError
-        If `images` is no Dask array of images.
+        If `images` is no Dask array of images, or `client` no client that is connected.
 
     Examples
     --------
@@ -130,12 +130,13 @@ def chroma_stats(
         raise TypeError(f"images must be a dask.array.Array, got {type(images).__name__}")
     if images.ndim != 4:
         raise ValueError(f"images must have four axes, one of them for the images; got shape {images.shape}")
+    cluster = None if client is None else _client(client)
     empty = ChromaStats(value_range, layout, quantize, chroma_samples)
     blocks = images.rechunk(dict.fromkeys((1, 2, 3), -1)).to_delayed().ravel()
     parts = [dask.delayed(_measured, pure=True)(block, empty) for block in blocks] or [dask.delayed(empty)]
     while len(parts) > 1:
         parts = [dask.delayed(_added, pure=True)(parts[i : i + 8]) for i in range(0, len(parts), 8)]
-    answer: ChromaStats = parts[0].compute() if client is None else client.compute(parts[0]).result()
+    answer: ChromaStats = parts[0].compute() if cluster is None else cluster.compute(parts[0]).result()
     return answer
 
 
@@ -158,4 +159,7 @@ def _client(client: Any) -> Client:
             raise ValueError("there is no Dask client; make one first: distributed.Client(), or pass client=") from None
     if not isinstance(client, Client):
         raise TypeError(f"client must be a distributed.Client, got {type(client).__name__}")
+    if client.status != "running" or client.asynchronous:
+        state = "asynchronous" if client.asynchronous else client.status
+        raise ValueError(f"client is {state}; accepted: one that is connected, and not asynchronous")
     return client

@@ -72,3 +72,12 @@ def test_a_scan_needs_a_cluster(tmp_path, monkeypatch):
         gch.distributed.scan(tmp_path)
     with pytest.raises(TypeError, match=r"client must be a distributed\.Client, got str"):
         gch.distributed.scan(tmp_path, "tcp://here")
+    with pytest.raises(TypeError, match=r"client must be a distributed\.Client, got str"):
+        gch.distributed.chroma_stats(dask_array.zeros((1, 3, 4, 4)), client="x")
+
+
+def test_a_client_that_is_closed(client, tmp_path):
+    other = distributed.Client(client.scheduler.address, set_as_default=False)
+    other.close()
+    with pytest.raises(ValueError, match="client is closed; accepted: one that is connected, and not asynchronous"):
+        gch.distributed.scan(tmp_path, other)

@@ -45,10 +45,10 @@ DIAGNOSIS_LAYERS = [
     ["words", "pictures", "plots", "page", "report"],
 ]
 
-# Inside scanning/ too: places -> pictures -> measures -> who measures them -> what is kept and said of it.
+# Inside scanning/ too: files and places -> pictures -> measures -> who measures them -> what is kept and said of it.
 SCANNING_LAYERS = [
-    ["places"],
-    ["reading"],
+    ["containers"],
+    ["places", "reading"],
     ["measuring"],
     ["engines", "checkpoint", "records", "page", "result"],
     ["work"],

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -187,3 +188,40 @@ def test_no_process_is_left(pictures, monkeypatch, error):
         with pytest.raises(error):
             scan(pictures.folder, workers=2)
     assert set(multiprocessing.active_children()) <= before
+
+
+def test_an_npz_is_never_read_whole(tmp_path):
+    """In memory is one picture at a time, compressed or not; what is shown at the end is found again."""
+    levels = np.random.default_rng(0).integers(0, 256, (40, 3, 128, 128), dtype=np.uint8)
+    np.savez(tmp_path / "plain.npz", first=levels, second=levels[0])
+    np.savez_compressed(tmp_path / "packed.npz", first=levels, second=levels[0])
+    np.savez(tmp_path / "fortran.npz", first=np.asfortranarray(levels), second=np.asfortranarray(levels[0]))
+    expected = reference([*levels.transpose(0, 2, 3, 1), levels[0].transpose(1, 2, 0)])
+    for name in ("plain", "packed", "fortran"):
+        found = scan(tmp_path / f"{name}.npz", html=tmp_path / f"{name}.html")
+        assert found.stats == expected
+        assert (tmp_path / f"{name}.html").read_text().count("<img") == 4
+        assert places.count([str(tmp_path / f"{name}.npz")]) == 41
+    for name in ("plain", "packed"):
+        tracemalloc.start()
+        for item in places.find([str(tmp_path / f"{name}.npz")]):
+            assert len(item.data) < 50_000
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < levels.nbytes / 4
+
+
+def test_the_time_of_all_parts_counts(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "units", lambda found, plain=places.units: plain(found, 7))
+    plain, seen = engines.measure, []
+
+    def measured(unit, how):
+        seen.append(1)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return plain(unit, how)
+
+    monkeypatch.setattr(engines, "measure", measured)
+    first = scan(pictures.folder, out=tmp_path / "state.npz")
+    assert not first.complete
+    assert scan(pictures.folder, out=tmp_path / "state.npz", resume=True).seconds > first.seconds

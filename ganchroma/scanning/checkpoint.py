@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ganchroma._files import read_npz, write_bytes
+from ganchroma.scanning.containers import Found, Place
 from ganchroma.scanning.measuring import BINS, Extreme, Part
-from ganchroma.scanning.places import Found, Place
 from ganchroma.stats import ChromaStats
 
 VERSION = 1
@@ -32,12 +32,15 @@ class Progress:
         Of their names in order.
     record_bytes : int
         Of the rows' file.
+    seconds : float
+        That it took.
     """
 
     part: Part
     done: int = 0
     checksum: int = 0
     record_bytes: int = 0
+    seconds: float = 0.0
 
     def add(self, unit: Iterable[Found], part: Part) -> None:
         """What was found in one more unit."""
@@ -82,6 +85,7 @@ def save(path: str, progress: Progress, settings: dict[str, Any]) -> None:
         "done": progress.done,
         "checksum": progress.checksum,
         "record_bytes": progress.record_bytes,
+        "seconds": progress.seconds,
         "histogram": part.histogram.tolist(),
         "grayest": part.grayest,
         "most_colorful": part.most_colorful,
@@ -118,7 +122,7 @@ def load(path: str, settings: dict[str, Any]) -> Progress | None:
         )
         if part.histogram.shape != (BINS,):
             raise ValueError(f"its histogram has shape {part.histogram.shape}")
-        progress = Progress(part, int(told["done"]), int(told["checksum"]), int(told["record_bytes"]))
+        progress = Progress(part, int(told["done"]), int(told["checksum"]), int(told["record_bytes"]), told["seconds"])
     except Exception as error:  # a damaged file can fail anywhere in what reads it
         raise ValueError(f"{path}: it can't be gone on from: {error}; start anew without resume") from None
     settings = json.loads(json.dumps(settings))

@@ -7,8 +7,8 @@ from collections.abc import Callable, Generator, Iterable
 from multiprocessing import connection
 from typing import Any
 
+from ganchroma.scanning.containers import Found
 from ganchroma.scanning.measuring import Part, Settings, measure
-from ganchroma.scanning.places import Found
 from ganchroma.scanning.reading import close_kept
 
 AHEAD = 8  # units a worker that wait for their turn: what a scan holds in memory

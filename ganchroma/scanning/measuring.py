@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ganchroma._files import reason_of
 from ganchroma._images import Layout, check_layout, check_value_range
 from ganchroma._level_records import LevelRecords
-from ganchroma.scanning.places import Found, Place
+from ganchroma.scanning.containers import Found, Place
 from ganchroma.scanning.reading import Range, Reader
 from ganchroma.stats import ChromaStats
 

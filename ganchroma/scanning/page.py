@@ -13,8 +13,8 @@ from ganchroma.diagnosis.page import STYLE
 from ganchroma.diagnosis.pictures import FRAME, data_uri, montage, swatches
 from ganchroma.diagnosis.words import moments_cells
 from ganchroma.moments import ColorMoments
+from ganchroma.scanning.containers import Found, Place
 from ganchroma.scanning.measuring import BIN_WIDTH, EXTREMES, Settings
-from ganchroma.scanning.places import Found, Place
 from ganchroma.scanning.reading import Reader
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ganchroma._files import read_picture
 from ganchroma._images import BYTE_RANGE, Images, Layout, read_images
 from ganchroma.color import quantize
-from ganchroma.scanning.places import Found, Place, is_array
+from ganchroma.scanning.containers import Found, Place, is_array, npz_rows
 
 Range = tuple[float, float]
 
@@ -41,14 +41,19 @@ class Reader:
         """
         place, data = found.place, found.data
         if is_array(place.path):
-            return self._row(place)
+            return self._row(place, data)
         stream = _stream(place) if data is None else io.BytesIO(data)
         picture = read_picture(place.path if stream is None else place.name, stream)
         return Images(picture.transpose(2, 0, 1)[np.newaxis], BYTE_RANGE, "NHWC", True, picture.dtype)
 
-    def _row(self, place: Place) -> Images:
-        array = _kept(_open_array, place.path, place.member)
-        row = np.asarray(array[place.row] if place.row >= 0 else array)
+    def _row(self, place: Place, data: bytes | None) -> Images:
+        if data is not None:
+            row = np.load(io.BytesIO(data), allow_pickle=False)
+        elif place.member:
+            row = next(npz_rows(place.path, place.member, max(place.row, 0)))
+        else:
+            array = _kept(_open_array, place.path)
+            row = np.asarray(array[place.row] if place.row >= 0 else array)
         levels = row
         if row.dtype.kind == "f" and not np.isfinite(row).any():
             raise ValueError("no value in it is finite")
@@ -84,24 +89,21 @@ def _open_zip(path: str) -> Any:
     return zipfile.ZipFile(path)
 
 
-def _open_array(path: str, member: str) -> NDArray[Any]:
-    if path.lower().endswith(".npy"):
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return array
-    with np.load(path, allow_pickle=False) as archive:
-        return np.asarray(archive[member])
+def _open_array(path: str) -> NDArray[Any]:
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
 
 
 _OPENED = threading.local()  # threads of one worker don't share a position in a file
 
 
-def _kept(opener: Callable[..., Any], path: str, *more: str) -> Any:
+def _kept(opener: Callable[[str], Any], path: str) -> Any:
     """What `opener` gives for the file, as long as the same is asked for again and the file is the same."""
     status = os.stat(path)
-    key = (opener, path, more, status.st_ino, status.st_mtime_ns, status.st_size)
+    key = (opener, path, status.st_ino, status.st_mtime_ns, status.st_size)
     if getattr(_OPENED, "key", None) != key:
         close_kept()
-        _OPENED.value = opener(path, *more)
+        _OPENED.value = opener(path)
         _OPENED.key = key
     return _OPENED.value
 

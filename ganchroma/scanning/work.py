@@ -58,7 +58,6 @@ class Files:
 
 def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_progress: bool) -> Scan:
     """Find the pictures, have their units measured by `run`, which gives parts in order, and write what came out."""
-    begun = time.perf_counter()
     files.check_apart(paths)
     told = {"paths": paths, "value_range": settings.value_range, "layout": settings.layout, "records": files.records}
     aside = None if files.out is None else checkpoint.beside(files.out)
@@ -66,9 +65,11 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
     so_far = Progress(Part()) if before is None else before
     found = places.find(paths, files.own)
     so_far.skip(found)
+    begun = time.perf_counter() - so_far.seconds
     writer = None if files.records is None else RecordWriter(files.records, so_far.record_bytes)
 
     def save() -> None:
+        so_far.seconds = time.perf_counter() - begun
         if writer is not None:
             so_far.record_bytes = writer.flush()
         if aside is not None:
