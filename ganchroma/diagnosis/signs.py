@@ -280,6 +280,16 @@ def finite_range(images: NDArray[Any]) -> tuple[float, float] | None:
     return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
+def far_outside(images: NDArray[Any], value_range: tuple[float, float]) -> tuple[float, float] | None:
+    """Smallest and largest finite value, if more than a few reach so far beyond a range that it can't be meant."""
+    seen, (low, high) = finite_range(images), value_range
+    reach = limits.FAR_OUTSIDE * (high - low)
+    if seen is None or (low - seen[0] <= reach and seen[1] - high <= reach):
+        return None
+    share = float(np.mean((images < low - reach) | (images > high + reach)))
+    return seen if share > limits.OUTSIDE_SHARE else None
+
+
 def fitting_range(least: float, most: float) -> tuple[float, float] | None:
     """The narrowest of the usual ranges that holds all values."""
     for low, high in ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)):

@@ -4,7 +4,9 @@ import math
 import operator
 import sys
 import warnings
+import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,6 +20,7 @@ from ganchroma._arrays import FLOATS, as_array
 from ganchroma._images import check_value_range
 from ganchroma.diagnosis import thresholds as limits
 from ganchroma.diagnosis.plots import FOUND
+from ganchroma.diagnosis.signs import far_outside, fitting_range
 from ganchroma.diagnosis.words import ANSWERS, number
 from ganchroma.stats import ChromaStats
 from ganchroma.torch.flow import Watch
@@ -54,7 +57,7 @@ class ChromaMonitor:
         The layer that makes the RGB, or its name in the attached generator's ``named_modules()``: each record compares
         its filters. Without it filters that are alike can't be told from other causes.
     value_range : (float, float)
-        Black and white of float pictures; bytes have 0 and 255.
+        Black and white of float pictures; bytes have 0 and 255. Values far beyond it are worth one warning.
     every, images : int
         An attached monitor records each `every`-th forward. Of a batch the first `images` are measured.
     limit : int
@@ -110,12 +113,13 @@ class ChromaMonitor:
             _whole(images, "images"),
             _whole(limit, "limit", 2),
         )
-        self._history: list[ChromaRecord] = []
+        self._history: list[tuple[int, ChromaRecord]] = []  # with the place among all that were measured
         self._keep_every, self._records, self._forwards, self._last_step = 1, 0, 0, -1
         self._colored_at: int | None = None  # step of the latest record with colour
         self._collapse: tuple[int, str] | None = None  # step and stage that the warning named
         self._recording = False
-        self._written_step = -1
+        self._range_doubted = False
+        self._written: list[_Written] = []
         self._generator: nn.Module | None = None
         self._handle: Any = None
         if generator is not None:
@@ -189,6 +193,7 @@ class ChromaMonitor:
             pixels = _pixels(images, self.images, least=0 if self.group is not None else 1)
             record = _measured(step, pixels, self.value_range, layer, self.group)
             self._keep(record)
+            self._doubt_range(step, pixels)
             self._judge(record)
             if self.callback is not None:
                 self.callback(record)
@@ -202,7 +207,7 @@ class ChromaMonitor:
             del self._history[1::2]
             self._keep_every *= 2
         if place % self._keep_every == 0:
-            self._history.append(record)
+            self._history.append((place, record))
 
     def _judge(self, record: ChromaRecord) -> None:
         vivid = record.chroma >= limits.VISIBLE_CHROMA and record.std_levels >= limits.VISIBLE_LEVELS
@@ -218,20 +223,38 @@ class ChromaMonitor:
                 return
             warnings.warn(f"{what}; stage: {stage}. {why} {_numbers(record)}", ColorCollapse, _level_of_user())
 
+    def _doubt_range(self, step: int, pixels: Any) -> None:
+        """Warn, once, of values that the stated range can't be meant for."""
+        seen = None if self._range_doubted or pixels.dtype == np.uint8 or not len(pixels) else far_outside(pixels, self.value_range)
+        if seen is not None:
+            self._range_doubted = True
+            low, high = self.value_range
+            fitting = fitting_range(*seen)
+            meant = "" if fitting is None else f", for these ({fitting[0]:g}, {fitting[1]:g})"
+            warnings.warn(
+                f"value_range is ({low:g}, {high:g}), but the pictures of step {step} reach from {seen[0]:.3g} to "
+                f"{seen[1]:.3g}: levels and colours of the records are wrong unless value_range= is that of the "
+                f"pictures{meant}",
+                UserWarning,
+                _level_of_user(),
+            )
+
     @property
     def history(self) -> list[ChromaRecord]:
         """The records kept, in the order of steps; see `limit`."""
-        return list(self._history)
+        return [record for _, record in self._history]
 
     def to_dict(self) -> dict[str, Any]:
         """Settings and records, as `json.dumps` takes them."""
-        records = [record.to_dict() for record in self._history]
+        records = [record.to_dict() for record in self.history]
         return {"value_range": list(self.value_range), "every": self.every, "records": records}
 
     def write(self, writer: Any, prefix: str = "chroma") -> int:
-        """Give the records that were not given before to TensorBoard's ``SummaryWriter``, or what has its `add_scalar`.
+        """Give records to TensorBoard's ``SummaryWriter``, or what has its `add_scalar`.
 
-        Tags are the names of `ChromaRecord` under `prefix`, those of three numbers one by one ("filter_cosines/RG").
+        Of the records kept (see `limit`), those that this writer was not given before under this prefix: another writer
+        gets all of them. Tags are the names of `ChromaRecord` under `prefix`, those of three numbers one by one
+        ("filter_cosines/RG").
 
         Returns
         -------
@@ -245,12 +268,20 @@ class ChromaMonitor:
         """
         if not callable(getattr(writer, "add_scalar", None)):
             raise TypeError(f"writer must have a method add_scalar(tag, value, step), got {type(writer).__name__}")
-        new = [record for record in self._history if record.step > self._written_step]
-        for record in new:
+        self._written = [one for one in self._written if one.writer() is not None]
+        own = next((one for one in self._written if one.writer() is writer and one.prefix == prefix), None)
+        if own is None:
+            own = _Written(_weakly(writer), prefix)
+            self._written.append(own)
+        new = [(place, record) for place, record in self._history if place > own.last]
+        for place, record in new:
             for tag, value in record.scalars().items():
                 writer.add_scalar(f"{prefix}/{tag}", value, record.step)
-            self._written_step = record.step
+            own.last = place
         return len(new)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_written": []}  # a copy, or what is loaded from a file, has given nothing to anyone
 
     def plot(self, figure: "Figure | None" = None) -> "Figure":
         """The history over the steps as a matplotlib figure: a new one, or `figure`. Never touches pyplot.
@@ -264,13 +295,30 @@ class ChromaMonitor:
         if self._collapse is not None:
             title, color = f"{title}: missing at step {self._collapse[0]}, stage: {self._collapse[1]}", FOUND
         elif self._history:
-            title += f": steps {self._history[0].step} to {self._history[-1].step}"
+            title += f": steps {self._history[0][1].step} to {self._history[-1][1].step}"
         at = None if self._collapse is None else self._collapse[0]
-        return plot_records(self._history, figure, title, color=color, mark=at)
+        return plot_records(self.history, figure, title, color=color, mark=at)
 
     def __repr__(self) -> str:
         last, attached = self._last_step if self._records else None, self._generator is not None
         return f"ChromaMonitor(records={self._records}, last_step={last}, attached={attached})"
+
+
+@dataclass
+class _Written:
+    """The last record, by its place, that a writer was given under a prefix."""
+
+    writer: Callable[[], Any]
+    prefix: str
+    last: int = -1
+
+
+def _weakly(writer: Any) -> Callable[[], Any]:
+    """What leads to the writer as long as somebody else holds it; where that can't be known, always."""
+    try:
+        return weakref.ref(writer)
+    except TypeError:
+        return lambda: writer
 
 
 class _Hook:
