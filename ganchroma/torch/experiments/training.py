@@ -59,7 +59,7 @@ def run(
     config : Config, optional
     out : path, optional
         Folder for ``run.json`` and ``state.safetensors``, made if missing. A run that is there already is returned if
-        complete, and otherwise goes on where it stopped.
+        complete or diverged, and otherwise goes on where it stopped.
     save_every : int
         Steps between two savings; the end and an interrupt save, too.
     shown : bool
