@@ -51,9 +51,10 @@ perf-record: $(VENV)/extra-test ## puts the instructions of this version on reco
 	$(SUBMAKE) core
 	$(BIN)/python -m benchmarks.instructions --write
 
-notebooks: $(VENV)/extra-test ## run the notebooks
+notebooks: $(VENV)/extra-test ## run the notebooks, as they stand: with what they show, in build/notebooks/
 	$(SUBMAKE) core
-	GANCHROMA_NOTEBOOKS=whole $(PYTEST) --timeout=3600 tests/test_notebooks.py
+	GANCHROMA_NOTEBOOKS=whole $(PYTEST) tests/test_notebooks.py
+	@echo 'The notebooks with what they show:' build/notebooks/*.ipynb
 
 parity: $(VENV)/extra-test ## every function beside its counterpart in PyTorch: writes docs/parity.md
 	$(SUBMAKE) core
