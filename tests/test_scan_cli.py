@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,10 +87,8 @@ def interrupted(folder, out, *options):
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_interrupt_keeps_what_there_is(tmp_path, workers):
     big = make_pictures(tmp_path / "some", count=40, sides=(256, 300))
-    folders = [tmp_path / "all" / str(copy) for copy in range(COPIES)]
-    for folder in folders:
-        folder.parent.mkdir(exist_ok=True)
-        folder.symlink_to(big.folder)
+    for copy in range(COPIES):
+        shutil.copytree(big.folder, tmp_path / "all" / str(copy), copy_function=os.link)
     state, rows = tmp_path / "state.npz", tmp_path / "rows.csv"
     options = ["--workers", workers, "--records", str(rows)]
     status, text, errors = interrupted(tmp_path / "all", state, *options)

@@ -14,7 +14,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from pictures import make_pictures, reference, scan
+from pictures import as_tar, make_pictures, reference, scan
 from support import need_tool, smooth_picture
 
 from ganchroma.scanning import engines, places
@@ -225,3 +225,51 @@ def test_the_time_of_all_parts_counts(pictures, tmp_path, monkeypatch):
     first = scan(pictures.folder, out=tmp_path / "state.npz")
     assert not first.complete
     assert scan(pictures.folder, out=tmp_path / "state.npz", resume=True).seconds > first.seconds
+
+
+def test_folders_that_link_to_each_other_are_seen_once(tmp_path):
+    folders = [tmp_path / str(number) for number in range(8)]
+    for folder in folders:
+        folder.mkdir()
+    for folder in folders:
+        for other in folders:
+            (folder / f"to_{other.name}").symlink_to(other)
+    Image.fromarray(smooth_picture()).save(folders[3] / "a.png")
+    assert scan(tmp_path).images == 1
+
+
+def test_an_end_between_the_results_loses_nothing(pictures, tmp_path, monkeypatch):
+    """As kill -9 would, after the state is written and before the rows are: to go on is to begin anew."""
+    files = {"out": tmp_path / "state.npz", "records": tmp_path / "rows.csv"}
+    monkeypatch.setattr("ganchroma.scanning.work.SAVE_EVERY", 0)
+
+    def killed(writer):
+        writer.close()
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ganchroma.scanning.work.RecordWriter.finish", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            scan(pictures.folder, **files)
+    found = scan(pictures.folder, resume=True, **files)
+    assert (found.complete, found.images) == (True, 57)
+    assert len(files["records"].read_text().splitlines()) == 58
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_thumbnails_of_a_stream_take_one_pass(pictures, tmp_path, monkeypatch, mode):
+    path = as_tar(pictures, tmp_path / ("a.tar" if mode == "w" else "a.tgz"), mode)
+    found, opened = scan(path), []
+    plain = tarfile.open
+    monkeypatch.setattr(tarfile, "open", lambda *given, **named: (opened.append(given), plain(*given, **named))[1])
+    assert found._repr_html_().count("<img") == 4
+    assert len(opened) == (0 if mode == "w" else 1)
+
+
+def test_how_many_a_tar_holds_is_estimated(tmp_path):
+    many = make_pictures(tmp_path / "many", count=200, sides=(24,), broken=0)
+    for name, mode, error in (("a.tar", "w", 0.1), ("a.tgz", "w:gz", 0.5)):  # a few blocks are read ahead
+        path = as_tar(many, tmp_path / name, mode)
+        assert places.count([str(path)]) == pytest.approx(200, rel=error)
+    small = as_tar(make_pictures(tmp_path / "few", count=10), tmp_path / "few.tar")
+    assert places.count([str(small)]) == 10

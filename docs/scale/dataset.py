@@ -22,6 +22,11 @@ class DataSet(NamedTuple):
     broken: set[str]
 
 
+def short(path: str) -> str:
+    """A picture's name in the data set, whatever it was found in."""
+    return "/".join(Path(path).parts[-2:])
+
+
 def photographs() -> list[NDArray[np.uint8]]:
     """Those that come with scikit-image and scikit-learn, of which every part has colour."""
     from skimage import data

@@ -1,6 +1,7 @@
 """What a scan costs beside decoding, what it holds in memory, and whether every way gives the same state."""
 
 import contextlib
+import csv
 import importlib
 import io
 import itertools
@@ -20,7 +21,7 @@ import ganchroma as gch
 from ganchroma.scanning import places
 from ganchroma.scanning.engines import Measuring, Unit, over_processes
 from ganchroma.scanning.measuring import Part, Settings
-from scale.dataset import DataSet
+from scale.dataset import DataSet, short
 
 ROUNDS = 5
 
@@ -87,21 +88,24 @@ def memory(data: DataSet, pictures: int | None) -> dict[str, float]:
     return {"parent": parent, "worker": worker}
 
 
-def states(data: DataSet, folder: Path, dask: bool = True) -> Iterator[tuple[str, bytes, gch.Scan]]:
-    """(way, bytes of the state's file, what was found) of the same pictures."""
-    for name, paths, workers in (
-        ("one process", data.folder, 1),
-        ("two processes", data.folder, 2),
-        ("tar shards, two processes", data.shards, 2),
-    ):
-        out = folder / "state.npz"
-        found = gch.scan(paths, workers=workers, out=out)
-        yield name, out.read_bytes(), found
+def states(data: DataSet, folder: Path, dask: bool = True) -> Iterator[tuple[str, bytes, gch.Scan, set[str]]]:
+    """(way, bytes of the state's file, what was found, the names of those that are gray) of the same pictures."""
+    out, rows = folder / "state.npz", folder / "rows.csv"
+    ways: dict[str, Callable[[], gch.Scan]] = {
+        "one process": lambda: gch.scan(data.folder, workers=1, out=out, records=rows),
+        "two processes": lambda: gch.scan(data.folder, workers=2, out=out, records=rows),
+        "tar shards, two processes": lambda: gch.scan(data.shards, workers=2, out=out, records=rows),
+    }
     if dask:
-        yield "Dask, three workers, one killed", *_dask(data, folder / "state.npz")
+        ways["Dask, three workers, one killed"] = lambda: _dask(data, out, rows)
+    for name, way in ways.items():
+        found = way()
+        with open(rows, newline="") as file:
+            gray = {short(row["path"]) for row in csv.DictReader(file) if row["gray"] == "true"}
+        yield name, out.read_bytes(), found, gray
 
 
-def _dask(data: DataSet, out: Path) -> tuple[bytes, gch.Scan]:
+def _dask(data: DataSet, out: Path, rows: Path) -> gch.Scan:
     import logging
 
     from distributed import Client, LocalCluster
@@ -118,8 +122,7 @@ def _dask(data: DataSet, out: Path) -> tuple[bytes, gch.Scan]:
             return submit(*what, **how)
 
         client.submit = submit_and_kill
-        found = gch.distributed.scan(data.folder, client, out=out)
-    return out.read_bytes(), found
+        return gch.distributed.scan(data.folder, client, out=out, records=rows)
 
 
 def decoders(data: DataSet, pictures: int = 300) -> dict[str, tuple[float, str]]:

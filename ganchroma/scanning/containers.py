@@ -1,6 +1,7 @@
 """What files hold pictures, and where in them: archives, arrays, and what is a picture itself."""
 
 import io
+import itertools
 import math
 import os
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from ganchroma._files import read_npy_shape, reason_of
 _NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 PICTURES = frozenset(f".{name}" for name in _NAMES.split())
 ARRAYS = frozenset({".npy", ".npz"})
+LOOK = 64  # members of a tar that tell how many there are
 ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -129,14 +131,14 @@ def _rows(path: str) -> Iterator[Found]:
 
 
 def _unpacked(path: str, member: str) -> Iterator[Found]:
-    for row, picture in enumerate(npz_rows(path, member)):
+    for row, picture in enumerate(_npz_rows(path, member)):
         buffer = io.BytesIO()
         np.save(buffer, picture)
         yield Found(Place(path, member, row), buffer.getvalue())
 
 
-def npz_rows(path: str, member: str, first: int = 0) -> Iterator[NDArray[Any]]:
-    """Pictures of an array in an .npz file one after the other, from number `first` on: never the whole array.
+def _npz_rows(path: str, member: str) -> Iterator[NDArray[Any]]:
+    """Pictures of an array in an .npz file one after the other: never the whole array.
 
     Only one that was saved in Fortran's order has to be read whole.
     """
@@ -149,12 +151,11 @@ def npz_rows(path: str, member: str, first: int = 0) -> Iterator[NDArray[Any]]:
         if fortran and len(shape) > 1:
             with np.load(path, allow_pickle=False) as arrays:
                 whole = arrays[member]
-            yield from whole[first:] if len(shape) == 4 else [whole]
+            yield from whole if len(shape) == 4 else [whole]
             return
         one = shape[-3:]
         size = math.prod(one) * dtype.itemsize
-        stream.seek(first * size, os.SEEK_CUR)
-        for _ in range(first, shape[0] if len(shape) == 4 else 1):
+        for _ in range(shape[0] if len(shape) == 4 else 1):
             yield np.frombuffer(stream.read(size), dtype).reshape(one)
 
 
@@ -177,9 +178,9 @@ def _suffix(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def is_tar(name: str) -> bool:
-    """Whether only reading it would tell how many pictures a file holds."""
-    return name.lower().endswith(ARCHIVES) and not name.lower().endswith(".zip")
+def is_stream(path: str) -> bool:
+    """Whether what a file holds can only be read from its beginning on."""
+    return path[-4:].lower() == ".npz" or (_is_container(path) and path[-4:].lower() not in (".npy", ".zip", ".tar"))
 
 
 def is_looked_at(name: str) -> bool:
@@ -197,12 +198,22 @@ def _is_container(name: str) -> bool:
 
 
 def count_inside(path: str) -> int:
-    """How many pictures a file holds, other than a tar."""
+    """How many pictures a file holds; of a tar about how many."""
     if not _is_container(path):
         return 1
     try:
         if is_array(path):
             return sum(shape[0] if len(shape) == 4 else 1 for _, shape in _shapes(path))
-        return sum(1 for _ in _zipped(path))
+        return sum(1 for _ in _zipped(path)) if _suffix(path) == ".zip" else _estimate(path)
     except Exception:  # `inside` will say what is wrong
         return 1
+
+
+def _estimate(path: str) -> int:
+    """From the first members of a tar, compressed or not, and the share of the file that they take."""
+    import tarfile
+
+    with open(path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
+        some = [_counts(member.name) for member in itertools.islice(archive, LOOK)]
+        passed = archive.offset if _suffix(path) == ".tar" else raw.tell()
+        return round(sum(some) * max(1.0, os.path.getsize(path) / passed)) if len(some) == LOOK else sum(some)

@@ -1,6 +1,6 @@
 """A scan as HTML: the verdict, the colours, a histogram, and the pictures at either end."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from ganchroma.diagnosis.page import STYLE
 from ganchroma.diagnosis.pictures import FRAME, data_uri, montage, swatches
 from ganchroma.diagnosis.words import moments_cells
 from ganchroma.moments import ColorMoments
-from ganchroma.scanning.containers import Found, Place
+from ganchroma.scanning.containers import Found, Place, inside, is_stream
 from ganchroma.scanning.measuring import BIN_WIDTH, EXTREMES, Settings
 from ganchroma.scanning.reading import Reader
 
@@ -32,16 +32,25 @@ MORE_STYLE = """
 """
 
 
-def contact_sheet(places: Sequence[Place], settings: Settings) -> NDArray[np.uint8] | None:
-    """Thumbnails in a grid, read anew; None where there is none. What is gone by now is left out."""
-    reader, tiles = Reader(settings.value_range, settings.layout), []
-    for place in places:
-        try:
-            picture = reader.read(Found(place)).pixels[0].transpose(1, 2, 0)
-        except Exception:  # it was there when it was measured, and its numbers are in the list below
-            continue
-        tiles.append(_tile(picture))
-    return montage(np.stack(tiles), shown=EXTREMES, columns=8) if tiles else None
+def tiles(places: Collection[Place], settings: Settings) -> dict[Place, NDArray[np.uint8]]:
+    """Thumbnails, read anew: of one file all in one go. What is gone by now is left out."""
+    reader, found = Reader(settings.value_range, settings.layout), {}
+    for path in dict.fromkeys(place.path for place in places):
+        wanted = [place for place in places if place.path == path]
+        for item in inside(path) if is_stream(path) else map(Found, wanted):
+            if item.place not in wanted:
+                continue
+            try:
+                picture = reader.read(item).pixels[0].transpose(1, 2, 0)
+            except Exception:  # it was there when it was measured, and its numbers are in the list below
+                continue
+            found[item.place] = _tile(picture)
+    return found
+
+
+def contact_sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8] | None:
+    """Tiles in a grid; None where there is none."""
+    return montage(np.stack(pictures), shown=EXTREMES, columns=8) if pictures else None
 
 
 def _tile(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganchroma._files import check_path, reason_of
-from ganchroma.scanning.containers import Found, Place, count_inside, inside, is_looked_at, is_tar
+from ganchroma.scanning.containers import Found, Place, count_inside, inside, is_looked_at
 
 UNIT = 64  # pictures that are measured in one go
 
@@ -63,19 +63,14 @@ def units(found: Iterable[Found], size: int = UNIT) -> Iterator[list[Found]]:
         yield unit
 
 
-def count(paths: Sequence[str], leave: Collection[str] = ()) -> int | None:
-    """How many pictures `find` will come to; None where only reading a tar would tell."""
-    total = 0
-    for file in _listed(paths, leave):
-        if is_tar(file.place.path):
-            return None
-        total += 1 if file.reason else count_inside(file.place.path)
-    return total
+def count(paths: Sequence[str], leave: Collection[str] = ()) -> int:
+    """How many pictures `find` will come to; of tars by an estimate, only reading them would tell."""
+    return sum(1 if file.reason else count_inside(file.place.path) for file in _listed(paths, leave))
 
 
 def _listed(paths: Sequence[str], leave: Collection[str]) -> Iterator[Found]:
     for path in paths:
-        for file in _files(path) if os.path.isdir(path) else [_file(path)]:
+        for file in _files(path, set()) if os.path.isdir(path) else [_file(path)]:
             if not (leave and os.path.realpath(file.place.path) in leave):
                 yield file
 
@@ -89,8 +84,8 @@ def _file(path: str) -> Found:
     return Found(Place(path), reason="" if regular else "it is no regular file")
 
 
-def _files(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Found]:
-    """Files of a folder and of those in it, by name; links to folders are followed, but not in a circle."""
+def _files(folder: str, seen: set[tuple[int, int]]) -> Iterator[Found]:
+    """Files of a folder and of those in it, by name; links to folders are followed, but each folder is seen once."""
     try:
         status = os.stat(folder)
         with os.scandir(folder) as entries:
@@ -99,12 +94,13 @@ def _files(folder: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iter
         yield Found(Place(folder), reason=reason_of(error))
         return
     here = (status.st_dev, status.st_ino)
-    if here in above:
+    if here in seen:
         return
+    seen.add(here)
     for name, is_folder in listing:
         path = os.path.join(folder, name)
         if is_folder:
-            yield from _files(path, above | {here})
+            yield from _files(path, seen)
         elif is_looked_at(name):
             yield _file(path)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ganchroma._files import read_picture
 from ganchroma._images import BYTE_RANGE, Images, Layout, read_images
 from ganchroma.color import quantize
-from ganchroma.scanning.containers import Found, Place, is_array, npz_rows
+from ganchroma.scanning.containers import Found, Place, is_array
 
 Range = tuple[float, float]
 
@@ -49,8 +49,6 @@ class Reader:
     def _row(self, place: Place, data: bytes | None) -> Images:
         if data is not None:
             row = np.load(io.BytesIO(data), allow_pickle=False)
-        elif place.member:
-            row = next(npz_rows(place.path, place.member, max(place.row, 0)))
         else:
             array = _kept(_open_array, place.path)
             row = np.asarray(array[place.row] if place.row >= 0 else array)
@@ -69,14 +67,8 @@ def _stream(place: Place) -> Any:
     if place.size >= 0:
         file = _kept(_open_file, place.path)
         return io.BytesIO(os.pread(file.fileno(), place.size, place.offset))
-    if place.path.lower().endswith(".zip"):
-        archive = _kept(_open_zip, place.path)
-        return io.BytesIO(archive.read(archive.infolist()[place.offset]))
-    import tarfile
-
-    with tarfile.open(place.path) as archive:
-        stream = archive.extractfile(place.member)
-        return io.BytesIO(b"" if stream is None else stream.read())
+    archive = _kept(_open_zip, place.path)
+    return io.BytesIO(archive.read(archive.infolist()[place.offset]))
 
 
 def _open_file(path: str) -> Any:

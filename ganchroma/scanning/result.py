@@ -134,7 +134,9 @@ class Scan:
         return page.fragment(self, *self._pictures())
 
     def _pictures(self) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None]:
-        low, high = (page.contact_sheet([extreme.place for extreme in end], self._settings) for end in self._extremes)
+        ends = [[extreme.place for extreme in end] for end in self._extremes]
+        made = page.tiles([*ends[0], *ends[1]], self._settings)
+        low, high = (page.contact_sheet([made[place] for place in end if place in made]) for end in ends)
         return low, high
 
     def __str__(self) -> str:

@@ -102,10 +102,10 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
     result = Scan.of(so_far.part, settings, time.perf_counter() - begun, complete)
     if files.out is not None:
         result.stats.save(files.out)
+    if complete and aside is not None and os.path.exists(aside):
+        os.unlink(aside)  # before the rows' part: without progress a scan begins anew, without the part it could not
     if complete and writer is not None:
         writer.finish()
-    if complete and aside is not None and os.path.exists(aside):
-        os.unlink(aside)
     if files.html is not None:
         result.save_html(files.html)
     return result

@@ -225,7 +225,11 @@ class ChromaMonitor:
 
     def _doubt_range(self, step: int, pixels: Any) -> None:
         """Warn, once, of values that the stated range can't be meant for."""
-        seen = None if self._range_doubted or pixels.dtype == np.uint8 or not len(pixels) else far_outside(pixels, self.value_range)
+        seen = (
+            None
+            if self._range_doubted or pixels.dtype == np.uint8 or not len(pixels)
+            else far_outside(pixels, self.value_range)
+        )
         if seen is not None:
             self._range_doubted = True
             low, high = self.value_range
