@@ -6,6 +6,7 @@ import pytest
 
 import ganchroma as gch
 from ganchroma import _core
+from ganchroma._images import read_images
 
 SIZES = [(1, 1), (1, 7), (3, 5), (1, 15), (4, 4), (1, 17), (1, 33), (61, 67), (64, 64), (64, 65)]  # 4096: a chunk
 
@@ -178,6 +179,20 @@ def test_results_are_plain_arrays(rng):
     assert result.flags.c_contiguous
     assert result.flags.writeable
     assert gch.color.rgb_to_hsv(np.empty((0, 3, 4, 5)), value_range=(0, 1)).shape == (0, 3, 4, 5)
+
+
+def test_records_of_bytes_are_exact(isa, rng):
+    """From integers: scatter that a sum in doubles would lose beside the square of the mean."""
+    levels = 250 + rng.integers(0, 2, (2, 3, 70, 61), dtype=np.uint8)
+    for pixels in (levels, np.ascontiguousarray(np.moveaxis(levels, 1, -1)).transpose(0, 3, 1, 2)):
+        records = gch.color.image_records(read_images(pixels, None, "NCHW"))
+        count = 70 * 61
+        values = levels.reshape(2, 3, -1).astype(object)
+        for record, planes in zip(records, values, strict=True):
+            sums = [int(plane.sum()) for plane in planes]
+            pairs = [(i, j) for i in range(3) for j in range(i, 3)]
+            scatter = [(count * int((planes[i] * planes[j]).sum()) - sums[i] * sums[j]) / count for i, j in pairs]
+            assert record.tolist() == [count, *(total / count for total in sums), *scatter, 0]
 
 
 # -- measures ---------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ ALLOWED = [
     ("ymm", r"product_tile_3_(1_4|4_1)_f\d\d", 0.7),  # 12 sums too
     ("ymm", r"activation_apply_f\d\d", 1.1),  # constants of polynomials, more than there are registers
     ("zmm", r"color_(planes|woven)_run_f32\S*", 0.45),  # likewise
+    ("zmm", r"bytes_chroma", 0.1),  # its two sums, once in a turn of a hundred steps
     ("ymm", r"color_(planes|woven)_run_f32\S*|bytes_chroma", 0.9),
     ("ymm", r"frequency_values|torch_normal_polynomial_f32", 0.9),
 ]

@@ -273,6 +273,23 @@ def test_fixed_pattern_is_found_and_chance_taken_off(rng, kind):
     assert summary.fixed.covariance == pytest.approx(corrected, rel=1e-9, abs=1e-9 * corrected.max())
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (70, 61), (150, 160)])
+def test_sums_at_positions(isa, rng, size, threads):
+    """In words of 16 bits on the way: more images of white than such a sum can hold, some left out."""
+    count = 530 if size[0] < 10 else 21
+    images = rng.integers(0, 256, (count, 3, *size), dtype=np.uint8)
+    images[:300] = 255
+    use = (rng.random(count) < 0.9).astype(np.uint8)
+    start = rng.integers(0, 9, (3, *size))
+    wanted = start + images[use > 0].sum(axis=0, dtype=np.int64)
+    layouts = [images, np.ascontiguousarray(np.moveaxis(images, 1, -1)).transpose(0, 3, 1, 2), images[..., ::-1]]
+    for pixels in layouts:
+        sums = start.copy()
+        _core.stats_positions(pixels, use, sums, 0.0, 255.0, threads)
+        assert np.array_equal(sums - start, (wanted - start)[..., :: -1 if pixels is layouts[2] else 1])
+
+
 def test_no_fixed_pattern_in_noise(rng):
     summary = stats_of(rng.integers(0, 256, (32, 3, 16, 16), dtype=np.uint8)).summary()
     assert np.trace(summary.fixed.covariance) < 0.01 * np.trace(summary.within.covariance)

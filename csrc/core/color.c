@@ -2,6 +2,12 @@
 #include "core/parallel.h"
 #include "cpu/dispatch.h"
 
+__extension__ typedef __int128 wide;
+
+struct byte_sums {
+    int64_t sum[3], product[6];
+};
+
 struct job {
     const struct gch_images *images, *out;
     struct gch_range range;
@@ -10,6 +16,7 @@ struct job {
     enum gch_rule rule;
     int opponent;
     struct gch_moments *moments; /* one a chunk */
+    struct byte_sums *sums;      /* likewise, of bytes */
     struct gch_chunk *scratch;   /* one a worker */
 };
 
@@ -88,12 +95,59 @@ static void measure_chunk(void *context, ptrdiff_t index, int worker)
     isa->moments[real].row(rgb[0], rgb[1], rgb[2], count, &job->moments[index]);
 }
 
+static void measure_bytes(void *context, ptrdiff_t index, int worker)
+{
+    const struct job *job = context;
+    ptrdiff_t chunks = gch_images_chunks(job->images), image = index / chunks, chunk = index % chunks;
+    ptrdiff_t count = gch_images_chunk_size(job->images, chunk);
+    const uint8_t *bytes[3];
+    struct byte_sums sums = {{0}, {0}};
+    gch_images_load_bytes(job->images, image, chunk, &job->scratch[worker], bytes);
+    gch_isa()->bytes_moments(bytes, count, sums.sum, sums.product);
+    job->sums[index] = sums;
+}
+
+/* From integers, each number rounded once or twice. */
+static void finish_bytes(const struct byte_sums *sums, ptrdiff_t chunks, ptrdiff_t pixels,
+                         struct gch_moments *moments)
+{
+    struct byte_sums all = {{0}, {0}};
+    for (ptrdiff_t chunk = 0; chunk < chunks; ++chunk) {
+        for (int i = 0; i < 3; ++i)
+            all.sum[i] += sums[chunk].sum[i];
+        for (int i = 0; i < 6; ++i)
+            all.product[i] += sums[chunk].product[i];
+    }
+    moments->count = (double)pixels;
+    moments->nonfinite = 0;
+    for (int i = 0, k = 0; i < 3; ++i) {
+        moments->mean[i] = (double)all.sum[i] / (double)pixels;
+        for (int j = i; j < 3; ++j, ++k) {
+            wide scatter = (wide)pixels * all.product[k] - (wide)all.sum[i] * all.sum[j];
+            moments->scatter[k] = (double)scatter / (double)pixels;
+        }
+    }
+}
+
+static enum gch_status moments_of_bytes(struct job *job, struct gch_moments *moments, int threads)
+{
+    ptrdiff_t chunks = gch_images_chunks(job->images), count = job->images->count;
+    job->sums = gch_alloc((size_t)(count * chunks), sizeof *job->sums);
+    if (job->sums == NULL) return GCH_NO_MEMORY;
+    enum gch_status status = run(job, measure_bytes, threads);
+    for (ptrdiff_t i = 0; i < count && status == GCH_OK; ++i)
+        finish_bytes(&job->sums[i * chunks], chunks, job->images->height * job->images->width, &moments[i]);
+    gch_free(job->sums);
+    return status;
+}
+
 enum gch_status gch_color_moments(const struct gch_images *images, int opponent, struct gch_moments *moments,
                                   int threads)
 {
     struct job job = {.images = images, .opponent = opponent};
     enum gch_status status = gch_images_check(images);
     if (status != GCH_OK) return status;
+    if (images->pixel == GCH_PIXEL_U8 && !opponent) return moments_of_bytes(&job, moments, threads);
     ptrdiff_t chunks = gch_images_chunks(images);
     job.moments = gch_alloc((size_t)(images->count * chunks), sizeof *job.moments);
     if (job.moments == NULL) return GCH_NO_MEMORY;

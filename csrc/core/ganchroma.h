@@ -271,7 +271,8 @@ enum gch_status gch_color_convert(enum gch_space space, const struct gch_range *
                                   const struct gch_images *rgb, const struct gch_images *out, int threads);
 
 /* moments[i] = those of image i, or of its |R - G|, |(R + G) / 2 - B|, 0 where `opponent`. Bytes are read as
- * 0..255. The pixels, row by row, are cut into chunks of a fixed size and merged by gch_moments_tree. */
+ * 0..255; unless `opponent` theirs are added as integers and rounded at the end. The others, row by row, are cut into
+ * chunks of a fixed size and merged by gch_moments_tree. */
 enum gch_status gch_color_moments(const struct gch_images *images, int opponent, struct gch_moments *moments,
                                   int threads);
 

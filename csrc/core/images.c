@@ -107,6 +107,12 @@ void *gch_images_woven(const struct gch_images *images, ptrdiff_t image, ptrdiff
     return pixels && rows ? channel_data(images, image, 0) + pixel * chunk * GCH_CHUNK : NULL;
 }
 
+int gch_images_planes(const struct gch_images *images)
+{
+    return is_contiguous(images) &&
+           images->stride[1] == images->height * images->width * element_size[images->pixel];
+}
+
 void gch_images_load_bytes(const struct gch_images *images, ptrdiff_t image, ptrdiff_t chunk,
                            struct gch_chunk *scratch, const uint8_t *plane[3])
 {

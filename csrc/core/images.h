@@ -35,6 +35,9 @@ void gch_images_load_bytes(const struct gch_images *images, ptrdiff_t image, ptr
 /* Where a chunk's pixels of three elements lie one after another; NULL if the images' do not. */
 void *gch_images_woven(const struct gch_images *images, ptrdiff_t image, ptrdiff_t chunk);
 
+/* Whether an image's three planes lie one after another. */
+int gch_images_planes(const struct gch_images *images);
+
 /* Where to put contiguous elements that go to gch_images_store: their place itself or scratch. */
 void *gch_images_place(const struct gch_images *images, ptrdiff_t image, int channel, ptrdiff_t chunk,
                        void *scratch);

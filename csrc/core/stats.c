@@ -25,7 +25,6 @@ struct level_job {
     ptrdiff_t every;              /* pixels, of which one has its chroma measured */
     struct chunk_result *results; /* one a chunk */
     struct gch_chunk *scratch;    /* one a worker */
-    float linear[256];            /* sRGB's curve undone */
 };
 
 /* Keeps the pixels of the chunk whose number in the image is a multiple of `every`. */
@@ -64,7 +63,7 @@ static void levels_chunk(void *context, ptrdiff_t index, int worker)
     }
     isa->bytes_sums(bytes, count, &result.sums, is_bytes ? &result.extremes : &of_levels);
     if (job->every > 1) count = every_nth(job->every, chunk, count, bytes, scratch);
-    isa->bytes_chroma(job->linear, bytes, count, &result.sums);
+    isa->bytes_chroma(bytes, count, &result.sums);
     job->results[index] = result;
 }
 
@@ -147,8 +146,7 @@ enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule ru
     enum gch_status status = gch_images_check(images);
     if (status != GCH_OK || images->count == 0) return status;
     ptrdiff_t chunks = gch_images_chunks(images), items = images->count * chunks;
-    struct level_job job = {images, *range, rule, every, NULL, NULL, {0}};
-    gch_isa()->levels_linear(job.linear);
+    struct level_job job = {images, *range, rule, every, NULL, NULL};
     job.results = gch_alloc((size_t)items, sizeof *job.results);
     job.scratch = gch_alloc((size_t)threads, sizeof *job.scratch);
     if (job.results == NULL || job.scratch == NULL) {
@@ -191,32 +189,70 @@ static int64_t position_value(double value, const struct gch_range *range)
     return (int64_t)rint(share * two32);
 }
 
-enum { FEW = 257 /* bytes that a word can add up */, STRIDE = 64 };
+/* Bytes of an image that lie in one piece are added as they lie, in sums of 16 bits, which are added to the others
+ * before they are full. */
+struct flat_job {
+    const struct position_job *job;
+    int woven;
+    ptrdiff_t run;  /* bytes of an item of work */
+    uint16_t *sums; /* `run` of them a worker */
+    uint8_t *none;  /* `run` zeros, in the place of images that are not there */
+};
 
-/* Of a few images in words first: eight times as many in a register as in sums of 64 bits. */
-static void positions_bytes(const struct position_job *job, int channel, ptrdiff_t chunk, int worker,
-                            int64_t *sums)
+enum {
+    LONGEST_RUN = 16 * GCH_CHUNK
+}; /* sums stay in the second cache, and memory is read a while in one place */
+
+static void add_run(const struct flat_job *flat, ptrdiff_t from, ptrdiff_t count, uint16_t *sums)
 {
-    const struct gch_images *images = job->images;
-    ptrdiff_t count = gch_images_chunk_size(images, chunk), image = 0;
-    uint16_t words[GCH_CHUNK];
-    while (image < images->count) {
-        memset(words, 0, sizeof words);
-        for (int few = 0; few < FEW && image < images->count; ++image) {
-            if (!job->use[image]) continue;
-            ptrdiff_t i = 0;
-            const uint8_t *bytes =
-                gch_images_load(images, image, channel, chunk, job->scratch[worker].plane[0]);
-            for (; i + STRIDE <= count; i += STRIDE)
-                for (int k = 0; k < STRIDE; ++k)
-                    words[i + k] = (uint16_t)(words[i + k] + bytes[i + k]);
-            for (; i < count; ++i)
-                words[i] = (uint16_t)(words[i] + bytes[i]);
-            ++few;
-        }
-        for (ptrdiff_t i = 0; i < count; ++i)
-            sums[i] += words[i];
+    const struct position_job *job = flat->job;
+    ptrdiff_t plane = job->images->height * job->images->width;
+    for (ptrdiff_t i = 0, at = from; i < count; ++i, ++at)
+        job->sums[flat->woven ? at % 3 * plane + at / 3 : at] += sums[i];
+    memset(sums, 0, (size_t)count * sizeof *sums);
+}
+
+static void flat_run(void *context, ptrdiff_t index, int worker)
+{
+    const struct flat_job *flat = context;
+    const struct gch_images *images = flat->job->images;
+    ptrdiff_t from = index * flat->run, rest = 3 * images->height * images->width - from;
+    ptrdiff_t count = rest < flat->run ? rest : flat->run;
+    uint16_t *sums = memset(flat->sums + worker * flat->run, 0, (size_t)count * sizeof *sums);
+    const uint8_t *some[GCH_ADDED];
+    int held = 0, added = 0;
+    for (ptrdiff_t image = 0; image < images->count; ++image) {
+        if (!flat->job->use[image]) continue;
+        some[held++] = (const uint8_t *)images->data + image * images->stride[0] + from;
+        if (held < GCH_ADDED) continue;
+        gch_isa()->bytes_add(some, sums, count);
+        held = 0;
+        if ((added += GCH_ADDED) % GCH_MOST_ADDED == 0) add_run(flat, from, count, sums);
     }
+    if (held > 0) {
+        while (held < GCH_ADDED)
+            some[held++] = flat->none;
+        gch_isa()->bytes_add(some, sums, count);
+    }
+    add_run(flat, from, count, sums);
+}
+
+static enum gch_status flat_positions(const struct position_job *job, int woven, int threads)
+{
+    ptrdiff_t bytes = 3 * job->images->height * job->images->width, share = bytes / threads / 4;
+    struct flat_job flat = {job, woven, LONGEST_RUN, NULL, NULL};
+    enum gch_status status = GCH_NO_MEMORY;
+    if (threads > 1 && share < LONGEST_RUN) flat.run = (share / GCH_CHUNK + 1) * GCH_CHUNK;
+    flat.sums = gch_alloc((size_t)threads, (size_t)flat.run * sizeof *flat.sums);
+    flat.none = gch_alloc(1, (size_t)flat.run);
+    if (flat.sums != NULL && flat.none != NULL) {
+        memset(flat.none, 0, (size_t)flat.run);
+        gch_parallel_for(0, (bytes + flat.run - 1) / flat.run, threads, flat_run, &flat);
+        status = GCH_OK;
+    }
+    gch_free(flat.sums);
+    gch_free(flat.none);
+    return status;
 }
 
 static void positions_chunk(void *context, ptrdiff_t chunk, int worker)
@@ -224,22 +260,26 @@ static void positions_chunk(void *context, ptrdiff_t chunk, int worker)
     const struct position_job *job = context;
     const struct gch_images *images = job->images;
     ptrdiff_t count = gch_images_chunk_size(images, chunk), plane = images->height * images->width;
-    for (int channel = 0; channel < 3; ++channel) {
-        int64_t *sums = job->sums + channel * plane + chunk * GCH_CHUNK;
-        if (images->pixel == GCH_PIXEL_U8) {
-            positions_bytes(job, channel, chunk, worker, sums);
-            continue;
-        }
-        for (ptrdiff_t image = 0; image < images->count; ++image) {
-            if (!job->use[image]) continue;
+    for (ptrdiff_t image = 0; image < images->count; ++image) {
+        if (!job->use[image]) continue;
+        for (int channel = 0; channel < 3; ++channel) {
+            int64_t *sums = job->sums + channel * plane + chunk * GCH_CHUNK;
             const void *values =
                 gch_images_load(images, image, channel, chunk, job->scratch[worker].plane[0]);
-            if (images->pixel == GCH_PIXEL_F32)
+            switch (images->pixel) {
+            case GCH_PIXEL_U8:
+                for (ptrdiff_t i = 0; i < count; ++i)
+                    sums[i] += ((const uint8_t *)values)[i];
+                break;
+            case GCH_PIXEL_F32:
                 for (ptrdiff_t i = 0; i < count; ++i)
                     sums[i] += position_value(((const float *)values)[i], &job->range);
-            else
+                break;
+            case GCH_PIXEL_F64:
                 for (ptrdiff_t i = 0; i < count; ++i)
                     sums[i] += position_value(((const double *)values)[i], &job->range);
+                break;
+            }
         }
     }
 }
@@ -249,7 +289,11 @@ enum gch_status gch_stats_positions(const struct gch_range *range, const struct 
 {
     enum gch_status status = gch_images_check(images);
     if (status != GCH_OK || images->count == 0) return status;
-    struct position_job job = {images, *range, use, sums, gch_alloc((size_t)threads, sizeof *job.scratch)};
+    struct position_job job = {images, *range, use, sums, NULL};
+    int woven = gch_images_woven(images, 0, 0) != NULL;
+    if (images->pixel == GCH_PIXEL_U8 && (woven || gch_images_planes(images)))
+        return flat_positions(&job, woven, threads);
+    job.scratch = gch_alloc((size_t)threads, sizeof *job.scratch);
     if (job.scratch == NULL) return GCH_NO_MEMORY;
     gch_parallel_for(0, gch_images_chunks(images), threads, positions_chunk, &job);
     gch_free(job.scratch);

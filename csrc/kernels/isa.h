@@ -31,7 +31,8 @@ struct gch_isa {
     gch_to_bytes_kernel bytes_from_levels;
     gch_split_kernel bytes_split;
     gch_bytes_kernel bytes_sums;
-    gch_linear_kernel levels_linear;
+    gch_byte_moments_kernel bytes_moments;
+    gch_add_bytes_kernel bytes_add;
     gch_chroma_kernel bytes_chroma;
 };
 

@@ -45,10 +45,17 @@ typedef void (*gch_split_kernel)(const uint8_t *pixels, uint8_t *const plane[3],
 typedef void (*gch_bytes_kernel)(const uint8_t *const plane[3], ptrdiff_t count, struct gch_level_sums *sums,
                                  struct gch_value_extremes *extremes);
 
-/* sRGB's curve undone, of every level; and with that the chroma of `count` pixels, three planes of bytes, added to
- * *sums. */
-typedef void (*gch_linear_kernel)(float table[256]);
-typedef void (*gch_chroma_kernel)(const float linear[256], const uint8_t *const plane[3], ptrdiff_t count,
+/* Adds `count` pixels' sums and sums of products RR, RG, RB, GG, GB, BB. */
+typedef void (*gch_byte_moments_kernel)(const uint8_t *const plane[3], ptrdiff_t count, int64_t sum[3],
+                                        int64_t product[6]);
+
+/* Adds `count` pixels' chroma to *sums. */
+typedef void (*gch_chroma_kernel)(const uint8_t *const plane[3], ptrdiff_t count,
                                   struct gch_level_sums *sums);
+
+enum { GCH_ADDED = 4, GCH_MOST_ADDED = 256 }; /* arrays of bytes at a time, and to a sum of 16 bits */
+
+/* sums[k] += bytes[i][k] of all GCH_ADDED. */
+typedef void (*gch_add_bytes_kernel)(const uint8_t *const bytes[GCH_ADDED], uint16_t *sums, ptrdiff_t count);
 
 #endif

@@ -56,6 +56,7 @@ const struct gch_isa ISA_TABLE(ISA) = {
     .bytes_from_levels = bytes_from_levels,
     .bytes_split = bytes_split,
     .bytes_sums = bytes_sums,
-    .levels_linear = levels_linear,
+    .bytes_moments = bytes_moments,
+    .bytes_add = bytes_add,
     .bytes_chroma = bytes_chroma,
 };

@@ -71,7 +71,7 @@ static void naive_sums(const uint8_t *const plane[3], ptrdiff_t count, struct gc
 static void check_sums(ptrdiff_t count, int extreme)
 {
     uint8_t *bytes[3], *again[3];
-    float *levels[3], linear[256];
+    float *levels[3];
     for (int i = 0; i < 3; ++i) {
         bytes[i] = guarded((size_t)count);
         again[i] = guarded((size_t)count);
@@ -95,13 +95,24 @@ static void check_sums(ptrdiff_t count, int extreme)
             CHECK(memcmp(again[i], bytes[i], (size_t)count) == 0, "%td bytes to floats and back", count);
         }
         isa->bytes_sums((const uint8_t *const *)again, count, &got, &extremes);
-        isa->levels_linear(linear);
-        isa->bytes_chroma(linear, (const uint8_t *const *)again, count, &got);
+        isa->bytes_chroma((const uint8_t *const *)again, count, &got);
         if (chroma < 0) chroma = got.chroma;
         CHECK(got.chroma == chroma, "chroma of %td pixels: %lld, elsewhere %lld", count,
               (long long)got.chroma, (long long)chroma);
         wanted.chroma = chroma;
         CHECK(memcmp(&got, &wanted, sizeof got) == 0, "sums of %td pixels", count);
+        int64_t sum[3] = {0}, product[6] = {0};
+        isa->bytes_moments((const uint8_t *const *)again, count, sum, product);
+        CHECK(memcmp(sum, wanted.sum, sizeof sum) == 0, "sums alone of %td pixels", count);
+        CHECK(memcmp(product, wanted.product, sizeof product) == 0, "products of %td pixels", count);
+        uint16_t *words = guarded((size_t)count * sizeof *words);
+        for (ptrdiff_t x = 0; x < count; ++x)
+            words[x] = (uint16_t)(64000 - x % 7);
+        const uint8_t *const some[GCH_ADDED] = {again[1], again[0], again[1], again[2]};
+        isa->bytes_add(some, words, count);
+        for (ptrdiff_t x = 0; x < count; ++x)
+            CHECK(words[x] == 64000 - x % 7 + bytes[0][x] + 2 * bytes[1][x] + bytes[2][x],
+                  "byte %td added: %d", x, words[x]);
     }
 }
 

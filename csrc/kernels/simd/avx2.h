@@ -99,10 +99,6 @@ GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
-GCH_INLINE f32_vec f32_lookup(const float *table, const uint8_t *p)
-{
-    return _mm256_i32gather_ps(table, _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p)), 4);
-}
 GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v)
 {
     __m256i words = _mm256_cvtps_epi32(v);
@@ -117,6 +113,29 @@ typedef __m256i u8_products;
 GCH_INLINE u8_vec u8_set1(uint8_t x) { return _mm256_set1_epi8((char)x); }
 GCH_INLINE u8_vec u8_load(const uint8_t *p) { return _mm256_loadu_si256((const __m256i *)p); }
 GCH_INLINE void u8_store(uint8_t *p, u8_vec v) { _mm256_storeu_si256((__m256i *)p, v); }
+GCH_INLINE int u8_any_up_to(u8_vec a, u8_vec k)
+{
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(a, k), a)) != 0;
+}
+typedef struct {
+    __m256i low, high;
+} u8_words;
+GCH_INLINE u8_words u8_words_load(const uint16_t *p)
+{
+    u8_words w = {_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)(p + 16))};
+    return w;
+}
+GCH_INLINE void u8_words_store(uint16_t *p, u8_words w)
+{
+    _mm256_storeu_si256((__m256i *)p, w.low);
+    _mm256_storeu_si256((__m256i *)(p + 16), w.high);
+}
+GCH_INLINE u8_words u8_words_add(u8_words w, u8_vec a)
+{
+    u8_words sum = {_mm256_add_epi16(w.low, _mm256_cvtepu8_epi16(_mm256_castsi256_si128(a))),
+                    _mm256_add_epi16(w.high, _mm256_cvtepu8_epi16(_mm256_extracti128_si256(a, 1)))};
+    return sum;
+}
 GCH_INLINE u8_vec u8_min(u8_vec a, u8_vec b) { return _mm256_min_epu8(a, b); }
 GCH_INLINE u8_vec u8_max(u8_vec a, u8_vec b) { return _mm256_max_epu8(a, b); }
 GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return _mm256_sub_epi8(a, b); }

@@ -93,10 +93,6 @@ GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
-GCH_INLINE f32_vec f32_lookup(const float *table, const uint8_t *p)
-{
-    return _mm512_i32gather_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)), table, 4);
-}
 GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v)
 {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
@@ -109,6 +105,26 @@ typedef __m512i u8_products;
 GCH_INLINE u8_vec u8_set1(uint8_t x) { return _mm512_set1_epi8((char)x); }
 GCH_INLINE u8_vec u8_load(const uint8_t *p) { return _mm512_loadu_si512(p); }
 GCH_INLINE void u8_store(uint8_t *p, u8_vec v) { _mm512_storeu_si512(p, v); }
+GCH_INLINE int u8_any_up_to(u8_vec a, u8_vec k) { return _mm512_cmple_epu8_mask(a, k) != 0; }
+typedef struct {
+    __m512i low, high;
+} u8_words;
+GCH_INLINE u8_words u8_words_load(const uint16_t *p)
+{
+    u8_words w = {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 32)};
+    return w;
+}
+GCH_INLINE void u8_words_store(uint16_t *p, u8_words w)
+{
+    _mm512_storeu_si512(p, w.low);
+    _mm512_storeu_si512(p + 32, w.high);
+}
+GCH_INLINE u8_words u8_words_add(u8_words w, u8_vec a)
+{
+    u8_words sum = {_mm512_add_epi16(w.low, _mm512_cvtepu8_epi16(_mm512_castsi512_si256(a))),
+                    _mm512_add_epi16(w.high, _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(a, 1)))};
+    return sum;
+}
 GCH_INLINE u8_vec u8_min(u8_vec a, u8_vec b) { return _mm512_min_epu8(a, b); }
 GCH_INLINE u8_vec u8_max(u8_vec a, u8_vec b) { return _mm512_max_epu8(a, b); }
 GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return _mm512_sub_epi8(a, b); }
@@ -181,12 +197,8 @@ GCH_INLINE u8_products u8_products_yellow(u8_products s, u8_vec r, u8_vec g, u8_
 }
 GCH_INLINE int64_t u8_products_total(u8_products s)
 {
-    uint32_t lane[16];
-    int64_t total = 0;
-    u8_store((uint8_t *)lane, s);
-    for (int i = 0; i < 16; ++i)
-        total += lane[i];
-    return total;
+    __m512i even = _mm512_and_si512(s, _mm512_set1_epi64(0xffffffff));
+    return _mm512_reduce_add_epi64(_mm512_add_epi64(even, _mm512_srli_epi64(s, 32)));
 }
 GCH_INLINE void f64_store(double *p, f64_vec v) { _mm512_storeu_pd(p, v); }
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)

@@ -88,11 +88,6 @@ GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
     const float lane[4] = {p[0], p[1], p[2], p[3]};
     return vld1q_f32(lane);
 }
-GCH_INLINE f32_vec f32_lookup(const float *table, const uint8_t *p)
-{
-    const float lane[4] = {table[p[0]], table[p[1]], table[p[2]], table[p[3]]};
-    return vld1q_f32(lane);
-}
 GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v)
 {
     uint16x4_t halves = vmovn_u32(vcvtnq_u32_f32(v));
@@ -107,6 +102,25 @@ typedef uint32x4_t u8_products;
 GCH_INLINE u8_vec u8_set1(uint8_t x) { return vdupq_n_u8(x); }
 GCH_INLINE u8_vec u8_load(const uint8_t *p) { return vld1q_u8(p); }
 GCH_INLINE void u8_store(uint8_t *p, u8_vec v) { vst1q_u8(p, v); }
+GCH_INLINE int u8_any_up_to(u8_vec a, u8_vec k) { return vmaxvq_u8(vcleq_u8(a, k)) != 0; }
+typedef struct {
+    uint16x8_t low, high;
+} u8_words;
+GCH_INLINE u8_words u8_words_load(const uint16_t *p)
+{
+    u8_words w = {vld1q_u16(p), vld1q_u16(p + 8)};
+    return w;
+}
+GCH_INLINE void u8_words_store(uint16_t *p, u8_words w)
+{
+    vst1q_u16(p, w.low);
+    vst1q_u16(p + 8, w.high);
+}
+GCH_INLINE u8_words u8_words_add(u8_words w, u8_vec a)
+{
+    u8_words sum = {vaddw_u8(w.low, vget_low_u8(a)), vaddw_high_u8(w.high, a)};
+    return sum;
+}
 GCH_INLINE u8_vec u8_min(u8_vec a, u8_vec b) { return vminq_u8(a, b); }
 GCH_INLINE u8_vec u8_max(u8_vec a, u8_vec b) { return vmaxq_u8(a, b); }
 GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return vsubq_u8(a, b); }

@@ -22,11 +22,12 @@
  *   f64_widen(p)             F64_LANES floats from memory as doubles
  *   f64_narrow(p, v)         F64_LANES doubles rounded to floats in memory
  *   f32_from_bytes(p)        F32_LANES bytes from memory as floats
- *   f32_lookup(table, p)     the floats of a table of 256 at F32_LANES bytes from memory
  *   f32_by_exponent(table, x)          the floats of a table of 8 at x's exponent, where -7 is the first, 0 the last
  *   f32_to_bytes(p, v)       integral floats in 0..255 to F32_LANES bytes in memory
  *   u8_vec                   U8_LANES bytes
  *   u8_set1 u8_load u8_store u8_min u8_max u8_sub (modulo 2^8)
+ *   u8_any_up_to(a, k)       whether in any lane a <= k
+ *   u8_words                 U8_LANES words of 16 bits: u8_words_load u8_words_store u8_words_add(w, a)
  *   u8_tally                 64-bit counters: u8_tally_none() is zero, u8_tally_total(t) their sum
  *   u8_tally_sum(t, a) u8_tally_apart(t, a, b)          t and all a, or all |a - b|
  *   u8_count_up_to(c, a, k) u8_count_from(c, a, k)      c and 1 in each lane where a <= k, or a >= k: bytes, so at
@@ -117,7 +118,6 @@ GCH_INLINE f64_vec f64_load(const double *p) { return *p; }
 GCH_INLINE f64_vec f64_widen(const float *p) { return (double)*p; }
 GCH_INLINE void f64_narrow(float *p, f64_vec v) { *p = (float)v; }
 GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p) { return (float)*p; }
-GCH_INLINE f32_vec f32_lookup(const float *table, const uint8_t *p) { return table[*p]; }
 GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v) { *p = (uint8_t)v; }
 
 typedef uint8_t u8_vec;
@@ -127,6 +127,11 @@ typedef uint32_t u8_products;
 GCH_INLINE u8_vec u8_set1(uint8_t x) { return x; }
 GCH_INLINE u8_vec u8_load(const uint8_t *p) { return *p; }
 GCH_INLINE void u8_store(uint8_t *p, u8_vec v) { *p = v; }
+GCH_INLINE int u8_any_up_to(u8_vec a, u8_vec k) { return a <= k; }
+typedef uint16_t u8_words;
+GCH_INLINE u8_words u8_words_load(const uint16_t *p) { return *p; }
+GCH_INLINE void u8_words_store(uint16_t *p, u8_words w) { *p = w; }
+GCH_INLINE u8_words u8_words_add(u8_words w, u8_vec a) { return (uint16_t)(w + a); }
 GCH_INLINE u8_vec u8_min(u8_vec a, u8_vec b) { return a < b ? a : b; }
 GCH_INLINE u8_vec u8_max(u8_vec a, u8_vec b) { return a > b ? a : b; }
 GCH_INLINE u8_vec u8_sub(u8_vec a, u8_vec b) { return (uint8_t)(a - b); }
