@@ -7,8 +7,9 @@ enum {
     MOST_SIZE = 1 << 30,    /* of anything along an axis: products of two then fit */
     BAND_POSITIONS = 4096,  /* a block of channels of so many positions stays in the second-level cache ... */
     BAND_SUMS = 128 * 1024, /* ... and so do the sums of a band */
-    LONG_ROW = 512,         /* beyond this, longer rows gain nothing */
-    ITEMS_PER_THREAD = 4,   /* to share the work evenly */
+    BAND_PIXELS = 384 * 1024, /* bytes: of channels-last input, what a band reads stays there */
+    LONG_ROW = 512,           /* beyond this, longer rows gain nothing */
+    ITEMS_PER_THREAD = 4,     /* to share the work evenly */
 };
 
 static ptrdiff_t round_up(ptrdiff_t n, ptrdiff_t unit) { return (n + unit - 1) / unit * unit; }
@@ -152,6 +153,12 @@ static void plan_bands(struct gch_conv_plan *plan)
     ptrdiff_t band = most(unit, BAND_POSITIONS / plan->sum_row / unit * unit);
     band = least(band, round_up(positions, unit));
     while (band > unit && times(sums, (size_t)band) > BAND_SUMS)
+        band = round_up(band / 2, unit);
+    const size_t row =
+        times((size_t)plan->call.size[1] * gch_real_size(plan->call.real), (size_t)plan->call.channels);
+    const ptrdiff_t reach = plan->call.geometry.dilation[0] * (plan->call.kernel[0] - 1);
+    while (plan->call.x_last && !plan->points && rows->stride == 1 && band >= 4 * most(reach, unit) &&
+           times(row, (size_t)(band + reach)) > BAND_PIXELS)
         band = round_up(band / 2, unit);
     const ptrdiff_t items = (ptrdiff_t)plan->call.threads * ITEMS_PER_THREAD;
     while (plan->call.threads > 1 && band > unit && plan->call.images * ((positions - 1) / band + 1) < items)

@@ -3,6 +3,8 @@
 
 #include "core/parallel.h"
 
+enum { MOST_AHEAD = 96 }; /* elements that a tile fetches of a channel: more would wait for memory */
+
 static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static ptrdiff_t most(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 
@@ -48,10 +50,10 @@ struct band {
     int skip;          /* pixels that are not there: infinite weights must not meet them */
     ptrdiff_t channel; /* the block's first */
     int channels;
-    ptrdiff_t size;      /* bytes of an element */
-    ptrdiff_t following; /* the item that this worker is likely to take next */
-    const char *next;    /* prefetch; or NULL */
-    ptrdiff_t ahead;     /* elements per tile */
+    ptrdiff_t size;             /* bytes of an element */
+    ptrdiff_t following;        /* the item that this worker is likely to take next */
+    const char *next;           /* prefetch; or NULL */
+    ptrdiff_t next_step, ahead; /* elements: to the next channel, per tile */
 };
 
 /* The input row behind a position of the padded input, or -1 for zeros. Strips may hang over the end: zeros
@@ -79,8 +81,8 @@ static ptrdiff_t staged_row(const struct band *band, ptrdiff_t i)
     return input_row(plan, band->from * plan->axis[0].stride + plan->staged_row[i]);
 }
 
-/* Turns what this block reads of channels-last input into planes. Meanwhile the rows of the next band are fetched, in
- * the order in which they lie in memory. */
+/* Turns what this block reads of channels-last input into planes. Where rows are strided, strips are too few to fetch the
+ * next band's in time: they are fetched meanwhile, in the order in which they lie in memory. */
 static void turn(const struct band *band)
 {
     const struct gch_conv_plan *plan = band->plan;
@@ -96,7 +98,7 @@ static void turn(const struct band *band)
         if (row < 0) continue;
         planes.x = image + row * width * pixel + band->channel * band->size;
         planes.out = band->worker->planes + i * plan->planes_row * band->size;
-        planes.next = image + fetched * band->size;
+        if (plan->axis[0].stride > 1) planes.next = image + fetched * band->size;
         fetched += width * band->channels;
         plan->kernels->planes(&planes);
     }
@@ -147,26 +149,37 @@ static void set_row(const struct band *band, const struct gch_conv_segment *segm
 }
 
 /* What to prefetch while a block runs: what the next one reads, of this item or of the one that follows. A run of each
- * channel, dealt out to the tiles. */
+ * channel, dealt out to the tiles. Channels-last input is fetched as it lies, in as many runs. */
 static void look_ahead(struct band *band)
 {
     const struct gch_conv_plan *plan = band->plan;
     const struct gch_conv_call *call = &plan->call;
     const ptrdiff_t stride = plan->axis[0].stride;
     ptrdiff_t image = band->image, from = band->from, channel = band->channel + GCH_CONV_BLOCK;
+    ptrdiff_t low = from * stride + plan->lowest, known = low + plan->staged_rows;
     band->next = NULL;
-    if (channel >= call->channels) {
+    if (channel >= call->channels || call->x_last) {
         channel = 0;
         image = band->following / plan->bands;
         from = band->following % plan->bands * plan->band;
+        low = from * stride + plan->lowest;
     }
-    const ptrdiff_t low = most(0, from * stride + plan->lowest);
-    const ptrdiff_t high = least(call->size[0], from * stride + plan->lowest + plan->staged_rows);
-    if (image >= call->images || low >= high || call->x_last) return;
-    const ptrdiff_t strips = (band->to - band->from - 1) / GCH_CONV_ROWS + 1;
+    const ptrdiff_t high = least(call->size[0], low + plan->staged_rows);
+    if (call->x_last && image == band->image && from == band->to) low = known;
+    low = most(0, low);
+    if (image >= call->images || low >= high || (call->x_last && stride > 1)) return;
+    const ptrdiff_t strips = (band->to - band->from - 1) / GCH_CONV_ROWS + 1,
+                    run = (high - low) * call->size[1];
     const ptrdiff_t tiles = strips * ((plan->sum_row - 1) / GCH_CONV_COLUMNS + 1);
-    band->next = input_at(band, image, channel, low);
-    band->ahead = ((high - low) * call->size[1] - 1) / tiles + 1;
+    band->ahead = least((run - 1) / tiles + 1, MOST_AHEAD);
+    if (call->x_last) {
+        const ptrdiff_t row = (image * call->size[0] + low) * call->size[1] * call->channels;
+        band->next = (const char *)call->x + (row + band->channel * run) * band->size;
+        band->next_step = run;
+    } else {
+        band->next = input_at(band, image, channel, low);
+        band->next_step = call->size[0] * call->size[1];
+    }
 }
 
 static void set_next(const struct band *band, struct gch_conv_strip *strip, ptrdiff_t position, int first)
@@ -176,7 +189,7 @@ static void set_next(const struct band *band, struct gch_conv_strip *strip, ptrd
     if (!first || band->next == NULL) return;
     const ptrdiff_t tiles = (plan->sum_row - 1) / GCH_CONV_COLUMNS + 1;
     strip->next = band->next + (position - band->from) / GCH_CONV_ROWS * tiles * band->ahead * band->size;
-    strip->next_step = plan->call.size[0] * plan->call.size[1];
+    strip->next_step = band->next_step;
     strip->ahead = band->ahead;
 }
 

@@ -85,7 +85,7 @@ struct gch_conv_planes {
     int channels;
     void *out; /* channel c, pixel i: out[c * step + i], written to the next multiple of GCH_CONV_COLUMNS */
     ptrdiff_t step;
-    const void *next; /* prefetch: count * channels elements from here on; never NULL */
+    const void *next; /* prefetch: count * channels elements from here on; or NULL */
 };
 
 /* One phase of one group of filters: source weights to the order that strips read. */

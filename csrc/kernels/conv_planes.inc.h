@@ -44,9 +44,9 @@ static void FN(conv_planes)(const struct gch_conv_planes *p)
 {
     const REAL *next = p->next;
     for (ptrdiff_t pixel = 0; pixel < p->count; pixel += LANES) {
-        for (int i = 0; i < LANES * p->channels; i += GCH_ALIGNMENT / (int)sizeof(REAL))
+        for (int i = 0; next != NULL && i < LANES * p->channels; i += GCH_ALIGNMENT / (int)sizeof(REAL))
             GCH_PREFETCH_SECOND(next + i);
-        next += LANES * p->channels;
+        if (next != NULL) next += LANES * p->channels;
         for (int channel = 0; channel < p->channels; channel += LANES) {
             if (pixel + LANES <= p->count && channel + LANES <= p->channels)
                 FN(conv_planes_tile)(1, p, pixel, channel);
