@@ -112,18 +112,22 @@ def best_match(
     """
     target = _three(image)
     equal = bool(np.ptp(target, axis=1).max() <= _EQUAL * target.std()) if np.isfinite(target).all() else False
-    best = None
+    best, others = None, []
     for reading in readings:
         linear = reading.layer.linear(reading.features)
         for activation, before in activations:
             match = _matched(reading, linear, activation, before, target)
+            others.append(match)
             if reading.single and not (equal or match.explains):
                 continue
             if best is None or match.share > best.share:
                 best = match
             if best is not None and best.explains:
-                return best
-    return best
+                # One channel of three explains as much, and hides that there are three.
+                single = equal and reading.single
+                return next(filter(None, (_misshown(other, target) for other in others)), best) if single else best
+    # Last: a matrix that makes an image as a whole can be read in either layout.
+    return next(filter(None, (_misshown(other, target) for other in others)), best)
 
 
 def _three(image: Array) -> Array:
@@ -148,16 +152,24 @@ def _matched(reading: Head, linear: Array, activation: ActivationLike, before: A
                 remarks += (f"R, G and B are made by the head's filters {', '.join(str(k + 1) for k in order)}",)
                 layer, (scale, offset, share) = _reordered(layer, order), fit
                 break
-    if share < EXPLAINED and not reading.single:
-        for words, other in _misshown(made):
-            fit = _fitted(other, target)
-            if fit[2] >= EXPLAINED:
-                remark = f"what comes out is {words}, by the network's own forward"
-                return Match(layer, fit[2], fit[0], fit[1], False, reading, (*remarks, remark), True)
     return Match(layer, share, scale, offset, False, reading, remarks)
 
 
-def _misshown(made: Array) -> Iterator[tuple[str, Array]]:
+def _misshown(match: Match, target: Array) -> Match | None:
+    """The match as one of a network that loses what its head made; None if it does not explain the image so."""
+    if match.reading.single:
+        return None
+    made = _resampled(match.layer(match.features), target)
+    for words, other in _mistaken(made):
+        scale, offset, share = _fitted(other, target)
+        if share >= EXPLAINED:
+            remark = f"what comes out is {words}, by the network's own forward"
+            remarks = (*match.reading.remarks, remark)
+            return Match(match.layer, share, scale, offset, False, match.reading, remarks, True)
+    return None
+
+
+def _mistaken(made: Array) -> Iterator[tuple[str, Array]]:
     """What a network makes of its three channels by mistake, in words and as pictures."""
     for channel in range(3):
         yield f"channel {channel} of the head's three, as R, G and B", np.repeat(made[:, channel, None], 3, axis=1)
