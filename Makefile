@@ -8,9 +8,9 @@ PYTEST := PYTHONFAULTHANDLER=1 $(BIN)/pytest
 SUBMAKE := @+$(MAKE) --no-print-directory
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
-C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] benchmarks/*.c)
+C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.c)
 
-.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind notebooks parity check-prediction \
+.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind fuzz fuzzers bad-inputs notebooks parity check-prediction \
     operator-norm claims confusion scale wheel clean core c-checks
 
 help: ## list what can be made
@@ -79,6 +79,10 @@ confusion: $(VENV)/extra-test ## the diagnosis on labelled cases never seen: wri
 scale: $(VENV)/extra-test ## 20,000 pictures scanned in every way, beside decoding alone: writes docs/scale.md
 	$(SUBMAKE) core
 	PYTHONPATH=docs $(BIN)/python -m scale
+
+bad-inputs: $(VENV)/extra-test ## what every function says of every wrong argument: writes build/bad_inputs.md
+	$(SUBMAKE) core
+	$(BIN)/python -W ignore tests/test_bad_inputs.py build/bad_inputs.md
 
 wheel: $(VENV)/extra-test ## source distribution and wheel, in dist/
 	$(BIN)/python -m build --quiet
@@ -188,6 +192,21 @@ valgrind: $(VENV)/extra-test ## memory errors and leaks with frames of ours, on 
 	@OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 PYTHONMALLOC=malloc PYTHONPATH=. valgrind --quiet --leak-check=full \
 	    --num-callers=30 --error-limit=no --xml=yes --xml-file=build/valgrind.xml $(BIN)/python tests/valgrind.py
 	@$(BIN)/python tests/valgrind.py build/valgrind.xml
+
+# What is found lies in build/fuzz; inputs that are worth keeping go into tests/fuzz/corpus.
+FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+SECONDS := 60
+fuzz: ## inputs that nobody would write, into the core with Clang's libFuzzer: SECONDS=60 for each target
+	$(call need,clang,clang)
+	$(SUBMAKE) fuzzers CC=clang C_OPENMP= C_BUILD=build/fuzz C_FLAGS='$(UBSAN:undefined=address,undefined,float-cast-overflow) -fsanitize=fuzzer-no-link'
+	@for name in $(notdir $(FUZZERS)); do echo "$$name"; mkdir -p build/fuzz/found/$$name tests/fuzz/corpus/$$name; \
+	    build/fuzz/$$name -max_total_time=$(SECONDS) -timeout=20 -max_len=4096 -print_final_stats=1 -verbosity=0 \
+	    -artifact_prefix=build/fuzz/$$name- build/fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; done
+
+fuzzers: $(FUZZERS)
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libganchroma.a
+	@$(CC) $(C_ALL) -fsanitize=fuzzer -Itests/fuzz $< build/fuzz/libganchroma.a -o $@ -lm
 
 # With GCC's OpenMP the sanitizer sees races that are none; Clang's tells it about its barriers through Archer. Where
 # that library is missing, the checks run without OpenMP: their own threads still meet in the core. What happens inside

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, check_number, check_word
+from ganchroma._arrays import FLOATS, as_array, check_number, check_word, shown
 from ganchroma.runtime import check_threads, resolve_threads
 
 Array = NDArray[Any]
@@ -227,7 +227,11 @@ class TorchGenerator:
 
 
 def _is_half(out: Any) -> bool:
-    if not isinstance(out, np.ndarray) or out.dtype.char != "e":
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a NumPy array of {', '.join(FLOATS)}, got {shown(out)}")
+    if out.dtype.name not in FLOATS:
+        raise TypeError(f"out has dtype {out.dtype}; accepted: {', '.join(FLOATS)}")
+    if out.dtype.char != "e":
         return False
     if not (out.flags.c_contiguous and out.flags.writeable):
         raise ValueError("out must be C-contiguous and writable")

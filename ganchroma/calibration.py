@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ganchroma._arrays import as_array
 from ganchroma._gauss import before, covariance_before, positive, transport
 from ganchroma.activation import activation_name
 from ganchroma.color import NATURAL
@@ -116,8 +117,8 @@ def calibrate(
         raise TypeError(f"bias must be True or False, got {bias!r}")
     if not (np.isfinite(target.mean).all() and np.isfinite(target.covariance).all()):
         raise ValueError("target holds NaN: its mean and covariance must be known")
-    if np.size(features) == 0:
-        raise ValueError(f"features is empty: shape {np.shape(features)}")
+    if as_array(features, "features").size == 0:
+        raise ValueError(f"features is empty: shape {np.shape(features)}; it must hold an image of at least one pixel")
     wanted = target.to(layer.value_range)
     start = _Start(layer, features, threads)
     within = _within_reach(layer, wanted)

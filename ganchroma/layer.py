@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import check_flag
+from ganchroma._arrays import as_array, check_flag
 from ganchroma._geometry import Geometry, IntPair, PaddingLike, Pads, Pair
 from ganchroma.activation import ActivationLike, activate, activation_name, parse_activation
 from ganchroma.conv import Array, Head, forward, make_head, records
@@ -166,7 +166,7 @@ class OutputLayer:
         ``layer.activate(layer.linear(x))`` is ``layer(x)`` to the bit in float32 and float64. In float16 it is rounded
         once more, between the two steps.
         """
-        return activate(linear_output, self.activation, threads=threads)
+        return activate(as_array(linear_output, "linear_output"), self.activation, threads=threads)
 
     def moments(self, x: Any, linear: bool = False, *, threads: int | None = None) -> ColorMoments:
         """Within-image colour moments of the image of `x`, measured while it is computed; it is never stored.

@@ -13,12 +13,18 @@ from ganchroma import _core
 rng = np.random.default_rng(20180807)
 
 
+def reseed():
+    global rng
+    rng = np.random.default_rng(20180807)
+
+
 def floats(*shape, dtype=np.float32):
     return rng.uniform(-1, 1, shape).astype(dtype)
 
 
 def core_calls():
     """(label, function, arguments) for each function of the core, in the forms that allocate differently."""
+    reseed()
     linear, tanh = (0, 0.0, 0.0), (1, 0.0, 0.0)
     plain = (0, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0)  # transposed, stride, padding, its mode, dilation, output padding
     reflect = (*plain[:7], 1, *plain[8:])
@@ -87,7 +93,9 @@ def core_calls():
 
 
 def public_calls():
-    """label -> (function, keywords): every public function and method, with the arrays that it takes."""
+    """label -> (function, keywords): every public function and method, with the arrays that it takes; the same ones
+    each time, and nothing is shared between the results."""
+    reseed()
     x, weight, bias = floats(2, 5, 8, 9), floats(3, 5, 3, 3), floats(3)
     grad, turned = floats(2, 3, 8, 9), floats(5, 3, 4, 4)
     images = rng.integers(0, 256, (2, 3, 8, 9)).astype(np.uint8)
