@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
+from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.utils._python_dispatch import _disable_current_modes
 
 __all__ = ["SEEDS", "modules_of", "untouched"]
 
@@ -27,7 +29,8 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
     modules : torch.nn.Module or callable
         Put back: parameters, buffers, gradients, ``requires_grad``, ``training`` flags, hooks, and all other
         attributes; of dictionaries, lists, sets and arrays the contents, of random generators the state. Of a function,
-        the modules that it refers to (`modules_of`). A graph that waits for its backward still can use them.
+        the modules that it refers to (`modules_of`); likewise whatever else runs a forward in the body. A graph that
+        waits for its backward still can use them.
     seed : int, optional
         Below `SEEDS`. Of the random numbers of PyTorch, NumPy and Python in the body.
 
@@ -43,6 +46,15 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
         stack.enter_context(_no_cached_casts())
         for part in parts:
             stack.enter_context(_one(part))
+
+        def keep(module: nn.Module, inputs: Any) -> None:
+            """Of a module that no argument led to, before it runs for the first time."""
+            for part in set(module.modules()) - parts:
+                parts.add(part)
+                with _disable_current_modes():
+                    stack.enter_context(_one(part))
+
+        stack.callback(register_module_forward_pre_hook(keep).remove)
         if any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in parts):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if seed is not None:

@@ -1,5 +1,6 @@
 """Experiments: what is refused before anything runs, what fails on the way, and what is left then."""
 
+import contextlib
 import csv
 import json
 import multiprocessing
@@ -445,3 +446,29 @@ def test_a_script_without_the_guard_says_what_to_do(tmp_path):
     found = run_python(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')")
     assert found.returncode == 1
     assert "RuntimeError: no process of the sweep could start" in found.stderr
+
+
+@contextlib.contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        torch.no_grad,
+        torch.inference_mode,
+        lambda: torch.autocast("cpu", torch.bfloat16),
+        lambda: default_dtype(torch.float64),
+    ],
+    ids=["no_grad", "inference_mode", "autocast", "float64"],
+)
+def test_a_run_is_the_same_however_pytorch_is_set(way):
+    expected = run(SMALL, shown=False).to_dict()
+    with way():
+        assert run(SMALL, shown=False).to_dict() == expected

@@ -102,3 +102,31 @@ def test_versions_and_memory_stay(method):
         getattr(module, method)()
         assert all(one != other for one, other in zip(before, state(), strict=True))
     assert state() == before
+
+
+class Trainer:
+    def __init__(self):
+        torch.manual_seed(1)
+        self.D = nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.BatchNorm2d(4), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 8))
+
+    def judge(self, images):
+        return self.D(images)
+
+    __call__ = judge
+
+
+@pytest.mark.parametrize("way", ["attribute", "bound method", "object", "loss"])
+def test_a_discriminator_that_is_reached_in_any_way(way):
+    """Its BatchNorm would count the pictures that only we have shown to it."""
+    trainer = Trainer()
+    options = {
+        "attribute": {"discriminator": lambda images: trainer.D(images)},
+        "bound method": {"discriminator": trainer.judge},
+        "object": {"discriminator": trainer},
+        "loss": {"loss": lambda images: trainer.D(images).mean()},
+    }[way]
+    before = {name: value.clone() for name, value in trainer.D.state_dict().items()}
+    assert gch.torch.inspect(dcgan(), latents(), **options).learning is not None
+    for name, value in trainer.D.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    assert not torch.nn.modules.module._global_forward_pre_hooks

@@ -111,7 +111,7 @@ def train(
     """`run`, of arguments that are as they should be; when `stopped` says so, it ends as by Ctrl-C."""
     if folder is not None:
         import_module("safetensors.torch")  # if it is missing, not only after hours
-    with _alone():
+    with _alone(), _as_usual():
         training = _Training(config)
         if folder is not None:
             training.load(folder)
@@ -185,6 +185,18 @@ def _alone() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(count)
+
+
+@contextlib.contextmanager
+def _as_usual() -> Iterator[None]:
+    """float32 with gradients, also where the caller has chosen another way to compute."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with torch.inference_mode(False), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 class _Training:
