@@ -277,3 +277,22 @@ def test_binding_with_empty_matrices():
 def test_public_names():
     assert {"SpectralNorm", "frequency_response", "operator_norm", "sigma"} <= set(gch.spectral.__all__)
     assert all(getattr(gch.spectral, name).__doc__ for name in gch.spectral.__all__)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 1152), (3, 64, 4, 4), (4, 5), (2, 7), (4,)])
+def test_the_short_way_to_sigma_is_the_long_one(rng, shape, dtype):
+    weight = rng.standard_normal(shape).astype(dtype)
+    given = _core.spectral_sigma_of_plain(weight, 0)
+    assert given == sigma(weight) == _core.spectral_sigma(weight.reshape(shape[0], -1))
+    spaced = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]
+    spaced[...] = weight
+    others = [spaced, weight.astype(weight.dtype.newbyteorder()), weight.view(np.matrix) if weight.ndim == 2 else None]
+    for other in others:
+        if other is not None and not (other.flags.c_contiguous and type(other) is np.ndarray and other.dtype.isnative):
+            assert _core.spectral_sigma_of_plain(other, 0) is None
+            assert sigma(other) == given
+    for dim in (1, False, np.int64(0), None):
+        assert _core.spectral_sigma_of_plain(weight, dim) is None
+    assert _core.spectral_sigma_of_plain(weight[:0], 0) is None
+    assert _core.spectral_sigma_of_plain([[1.0]], 0) is None

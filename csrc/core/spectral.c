@@ -84,15 +84,20 @@ double gch_spectral_bilinear(enum gch_real real, const void *matrix, ptrdiff_t r
     return sum;
 }
 
-/* The largest eigenvalue of a symmetric matrix by cyclic Jacobi rotations; `a` is overwritten. Each rotation
- * makes one off-diagonal element zero; for so few rows ten sweeps are twice what any matrix needs. */
+/* The largest eigenvalue of a symmetric matrix without negative ones by cyclic Jacobi rotations; `a` is overwritten.
+ * Each rotation makes one off-diagonal element zero; for so few rows ten sweeps are twice what any matrix needs, and
+ * an element of less than a rounding of the largest eigenvalue needs none. */
 static double largest_eigenvalue(double a[GCH_SPECTRAL_ROWS][GCH_SPECTRAL_ROWS], ptrdiff_t rows)
 {
     enum { SWEEPS = 10 };
+    double trace = 0;
+    for (ptrdiff_t i = 0; i < rows; ++i)
+        trace += a[i][i];
+    const double least = 0x1p-58 * trace;
     for (int sweep = 0; sweep < SWEEPS; ++sweep) {
         for (ptrdiff_t p = 0; p < rows; ++p) {
             for (ptrdiff_t q = p + 1; q < rows; ++q) {
-                if (a[p][q] == 0) continue;
+                if (!(fabs(a[p][q]) > least)) continue;
                 double theta = (a[q][q] - a[p][p]) / (2 * a[p][q]);
                 double t = (theta < 0 ? -1 : 1) / (fabs(theta) + sqrt(theta * theta + 1));
                 double c = 1 / sqrt(t * t + 1), s = t * c;

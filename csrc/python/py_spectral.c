@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+enum { MOST_PLAIN = 20000 }; /* elements: some microseconds */
+
 static PyObject *sigma(PyObject *module, PyObject *given)
 {
     (void)module;
@@ -16,6 +18,28 @@ static PyObject *sigma(PyObject *module, PyObject *given)
     Py_END_ALLOW_THREADS;
     gch_runtime_leave();
     Py_DECREF((PyObject *)matrix);
+    return status == GCH_OK ? PyFloat_FromDouble(value) : gch_py_status(status);
+}
+
+/* sigma of an array as it lies, its first dimension the rows, where nothing has to be asked, copied or said; else
+ * None. It's soon done: no thread is let in meanwhile. */
+static PyObject *sigma_of_plain(PyObject *module, gch_py_args args, Py_ssize_t nargs)
+{
+    (void)module;
+    if (gch_py_count("spectral_sigma_of_plain", nargs, 2) < 0) return NULL;
+    PyArrayObject *array = (PyArrayObject *)args[0];
+    if (!PyArray_CheckExact(array) || !PyLong_CheckExact(args[1]) || !PyArray_ISCARRAY_RO(array))
+        Py_RETURN_NONE;
+    const int type = PyArray_TYPE(array);
+    const npy_intp size = PyArray_SIZE(array);
+    if ((type != NPY_FLOAT32 && type != NPY_FLOAT64) || PyArray_NDIM(array) < 1 || size < 1) Py_RETURN_NONE;
+    const npy_intp rows = PyArray_DIM(array, 0);
+    int overflow;
+    if (PyLong_AsLongAndOverflow(args[1], &overflow) != 0 || overflow) Py_RETURN_NONE;
+    if (rows > GCH_SPECTRAL_ROWS || size > MOST_PLAIN) Py_RETURN_NONE;
+    double value = 0;
+    enum gch_status status =
+        gch_spectral_sigma(gch_py_real(array), PyArray_DATA(array), rows, size / rows, &value);
     return status == GCH_OK ? PyFloat_FromDouble(value) : gch_py_status(status);
 }
 
@@ -122,6 +146,9 @@ PyMethodDef gch_py_spectral_methods[] = {
      "Make rows (float64) orthonormal in place; returns the length of the shortest before it became 1."},
     {"spectral_sigma", sigma, METH_O,
      "spectral_sigma($module, matrix, /)\n--\n\nLargest singular value of a matrix with at most four rows."},
+    {"spectral_sigma_of_plain", (PyCFunction)(void (*)(void))sigma_of_plain, METH_FASTCALL,
+     "spectral_sigma_of_plain($module, array, dim, /)\n--\n\n"
+     "The same of an array as it lies, with dim 0; None of what must be checked, copied or reshaped first."},
     {"spectral_power", (PyCFunction)(void (*)(void))power, METH_FASTCALL,
      "spectral_power($module, matrix, u, v, steps, u_first, eps, threads, /)\n--\n\n"
      "Run steps of the power method on u and v in place; returns u . matrix v."},
