@@ -18,6 +18,9 @@ FLOATS = ("float16", "float32", "float64")
 _MOST = sys.float_info.max
 _MOST_ITEMS = 100  # of a list are looked through for what is wrong
 
+_LINE = 64
+_LARGE = 1 << 22  # bytes
+
 
 def as_array(
     value: Any, name: str, *, ndim: int | Sequence[int] | None = None, dtypes: Sequence[str] = FLOATS
@@ -211,6 +214,16 @@ def _kind(value: Any) -> str:
 def compute_dtype(array: NDArray[Any]) -> np.dtype[Any]:
     """The dtype that the core computes in: float16 is computed in float32; byte order is always native."""
     return np.dtype(np.float64 if array.dtype.itemsize == 8 else np.float32)
+
+
+def in_lines(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An uninitialised array; a large one begins where a cache line does, so that the core can write whole lines."""
+    size = math.prod(shape) * dtype.itemsize
+    if size < _LARGE:
+        return np.empty(shape, dtype)
+    memory = np.empty(size + _LINE, np.uint8)
+    first = -memory.ctypes.data % _LINE
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import compute_dtype
+from ganchroma._arrays import compute_dtype, in_lines
 from ganchroma._geometry import IntPair, PaddingLike
 from ganchroma.conv import Head, images_first, make_head, per_image, result_shape
 from ganchroma.runtime import resolve_threads
@@ -168,7 +168,7 @@ def _backward(
     if given.dtype != compute:
         source, grad, weight = source.astype(compute), grad.astype(compute), weight.astype(compute)
         factors = None if factors is None else factors.astype(compute)
-    grad_x = np.empty(source.shape, compute) if "input" in wanted else None
+    grad_x = in_lines(source.shape, compute) if "input" in wanted else None
     grad_weight = np.empty(weight.shape, compute) if "weight" in wanted else None
     grad_bias = np.empty(head.out_channels, compute) if "bias" in wanted else None
     _core.conv_backward(

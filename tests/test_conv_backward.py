@@ -258,6 +258,34 @@ def test_same_bits_for_any_thread_count_and_instruction_set(rng, transposed, sha
         _core.select_isa(before)
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_large_gradient_has_the_bits_of_small_ones(isa, rng, transposed, dtype):
+    x, weight, grad = draw(rng, transposed, channels=33, images=3, size=(100, 128), dtype=dtype, padding=1)
+    for threads in (1, 2):
+        (result, _, _) = OURS[transposed](grad, x, weight, padding=1, needs=("input",), threads=threads)
+        assert result.nbytes > 1 << 22
+        for image in range(3):
+            part = slice(image, image + 1)
+            (alone, _, _) = OURS[transposed](grad[part], x[part], weight, padding=1, needs=("input",))
+            assert alone.nbytes < 1 << 22 or dtype == np.float64
+            (sheared, _, _) = OURS[transposed](grad[part, :, :99], x[part, :, :99], weight, padding=1, needs=("input",))
+            assert same_bits(result[part], alone)
+            assert same_bits(result[part, :, :97], sheared[:, :, :97])
+
+
+@pytest.mark.parametrize("offset", [0, 4])
+def test_a_layer_of_one_block_writes_its_sums_where_they_belong(isa, rng, offset):
+    x, weight = (rng.standard_normal(shape, np.float32) for shape in ((9, 5, 64, 64), (33, 5, 3, 3)))
+    expected = gch.conv2d(x, weight, np.zeros(33, np.float32), padding=1)
+    memory = np.full(expected.size + 16 + 2 * offset, 7, np.float32)
+    first = -memory.ctypes.data // 4 % 16 + offset
+    out = memory[first : first + expected.size].reshape(expected.shape)
+    assert same_bits(gch.conv2d(x, weight, padding=1, out=out), expected)
+    assert (memory[:first] == 7).all()
+    assert (memory[first + expected.size :] == 7).all()
+
+
 # -- arrays in and out ------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ enum {
     BAND_POSITIONS = 4096,  /* a block of channels of so many positions stays in the second-level cache ... */
     BAND_SUMS = 128 * 1024, /* ... and so do the sums of a band */
     BAND_PIXELS = 384 * 1024, /* bytes: of channels-last input, what a band reads stays there */
+    STREAMED = 4 << 20,       /* bytes: what is larger does not stay in a cache */
     LONG_ROW = 512,           /* beyond this, longer rows gain nothing */
     ITEMS_PER_THREAD = 4,     /* to share the work evenly */
 };
@@ -170,6 +171,13 @@ static void plan_bands(struct gch_conv_plan *plan)
     plan->sum_filter = round_up(plan->band * plan->sum_row, GCH_CONV_COLUMNS) + GCH_CONV_COLUMNS;
 }
 
+static size_t output_bytes(const struct gch_conv_plan *plan)
+{
+    const size_t size = times((size_t)plan->axis[0].output, (size_t)plan->axis[1].output);
+    const size_t planes = times((size_t)plan->call.images, (size_t)plan->call.filters);
+    return times(times(size, planes), gch_real_size(plan->call.real));
+}
+
 static enum gch_status plan_worker(const struct gch_conv_plan *plan, struct gch_conv_worker *worker,
                                    size_t staged)
 {
@@ -291,6 +299,18 @@ static enum gch_status plan_scratch(struct gch_conv_plan *plan)
     return GCH_OK;
 }
 
+/* Whether one block of channels makes the result itself, in whole lines. */
+static int is_direct(const struct gch_conv_plan *plan)
+{
+    const struct gch_conv_call *call = &plan->call;
+    const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
+    return !plan->points && call->channels <= GCH_CONV_BLOCK && call->out != NULL && !call->out_last &&
+           call->moments == NULL && call->bias == NULL && call->filter_scale == NULL &&
+           call->output_scale == 1.0 && call->activation.kind == GCH_LINEAR && rows->phases == 1 &&
+           columns->phases == 1 && rows->output % GCH_CONV_ROWS == 0 &&
+           columns->output % GCH_CONV_COLUMNS == 0;
+}
+
 static enum gch_status fill(struct gch_conv_plan *plan)
 {
     for (int i = 0; i < 2; ++i) {
@@ -302,6 +322,9 @@ static enum gch_status fill(struct gch_conv_plan *plan)
     if (status == GCH_OK) status = plan_segments(plan);
     if (status != GCH_OK) return status;
     plan_bands(plan);
+    plan->direct = is_direct(plan);
+    plan->streamed =
+        plan->direct && (uintptr_t)plan->call.out % GCH_ALIGNMENT == 0 && output_bytes(plan) >= STREAMED;
     return plan_scratch(plan);
 }
 

@@ -63,6 +63,8 @@ struct gch_conv_plan {
     struct gch_conv_segment segment[3];
     int segments;
     int points;            /* every output reads one input, at its own place: rows mean nothing */
+    int direct;            /* sums are the result, and are written where it belongs */
+    int streamed;          /* ... past the caches */
     int paired;            /* both column phases of a stride of two in one kernel */
     ptrdiff_t band, bands; /* positions along the rows in a band, bands of an image */
     ptrdiff_t staged_rows; /* rows of the copies of a band: staged segments and planes */

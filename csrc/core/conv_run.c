@@ -244,6 +244,20 @@ static void set_rows(const struct band *band, const struct gch_conv_segment *seg
     }
 }
 
+/* The sums of a strip go where the result belongs. */
+static void set_result(const struct band *band, struct gch_conv_strip *strip, ptrdiff_t f, ptrdiff_t position,
+                       int turned)
+{
+    const struct gch_conv_plan *plan = band->plan;
+    const ptrdiff_t rows = plan->axis[0].output, columns = plan->axis[1].output;
+    const ptrdiff_t row = position + (turned ? GCH_CONV_ROWS - 1 : 0);
+    strip->sum = (char *)plan->call.out +
+                 (((band->image * plan->call.filters + f) * rows + row) * columns) * band->size;
+    strip->sum_row = turned ? -columns : columns;
+    strip->sum_filter = rows * columns;
+    strip->stream = plan->streamed;
+}
+
 /* One strip of one row phase: every column phase and every filter. With one row and one tap to the next row,
  * the rows of neighbouring outputs are shared; where rising taps read falling rows the strip is turned upside
  * down. */
@@ -287,6 +301,7 @@ static void run_strip(const struct band *band, const struct gch_conv_segment *se
             strip.weight = weight + band->channel * taps * strip.filters * band->size;
             strip.sum =
                 band->worker->sum + ((pair * call->filters + f) * plan->sum_filter + top) * band->size;
+            if (plan->direct) set_result(band, &strip, f, position, turned);
             plan->kernels->strip(&strip);
             set_next(band, &strip, position, 0);
             weight += call->channels * taps * strip.filters * band->size;
@@ -394,7 +409,8 @@ void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_c
         look_ahead(&band);
         run_block(&band);
     }
-    if (finish_band(&band)) return;
+    if (plan->streamed) plan->kernels->settle();
+    if (plan->direct || finish_band(&band)) return;
     for (ptrdiff_t position = band.from; position < band.to; ++position)
         for (ptrdiff_t py = 0; py < plan->axis[0].phases; ++py)
             if (position < plan->axis[0].phase[py].count) finish_row(&band, position, py);

@@ -39,13 +39,15 @@ struct gch_conv_strip {
     const ptrdiff_t *offset; /* per kx: output column x reads input column x + offset[kx] */
     ptrdiff_t width;    /* input columns outside 0 <= column < width are never touched and count as zero */
     const void *weight; /* packed [channel][kx][ky][filter] */
-    void *sum;          /* output row r, filter f, column x: sum[r * sum_row + f * sum_filter + x]; aligned */
+    void *
+        sum; /* output row r, filter f, column x: sum[r * sum_row + f * sum_filter + x]; aligned where streamed */
     ptrdiff_t sum_row, sum_filter;
     ptrdiff_t begin,
         end; /* output columns, from a multiple of GCH_CONV_COLUMNS; sums are written to the next */
     int dense, channels, filters, kh, kw;
-    int add;  /* 0: store the sums of the first block; 1: add those of a later one */
-    int skip; /* 1: columns outside and shared rows add nothing at all: zero times infinity would be NaN */
+    int add;    /* 0: store the sums of the first block; 1: add those of a later one */
+    int stream; /* 1: sums pass the caches by, where a vector is a whole line; see settle */
+    int skip;   /* 1: columns outside and shared rows add nothing at all: zero times infinity would be NaN */
     const void *next; /* prefetch: where a run of each channel begins, of which column x fetches ... */
     ptrdiff_t next_step, ahead; /* ... a part: elements to the next channel, elements per GCH_CONV_COLUMNS */
 };
@@ -146,6 +148,7 @@ struct gch_conv_fold {
 
 struct gch_conv_kernels {
     void (*strip)(const struct gch_conv_strip *strip);
+    void (*settle)(void);                           /* before another thread may read what was streamed */
     void (*pair)(const struct gch_conv_pair *pair); /* NULL if there are too few registers */
     void (*points)(const struct gch_conv_points *points);
     void (*planes)(const struct gch_conv_planes *planes);

@@ -48,6 +48,15 @@ GCH_INLINE void FN(conv_leave)(const struct gch_conv_strip *s, const int out, vo
                 sum[r][f] = V(add)(V(load)(target + r * s->sum_row + f * s->sum_filter), sum[r][f]);
         }
     }
+    if (LANES * sizeof(REAL) == GCH_ALIGNMENT && s->stream) {
+        GCH_UNROLL
+        for (int r = 0; r < GCH_CONV_ROWS; ++r) {
+            GCH_UNROLL
+            for (int f = 0; f < out; ++f)
+                V(stream)(target + r * s->sum_row + f * s->sum_filter, sum[r][f]);
+        }
+        return;
+    }
     GCH_UNROLL
     for (int r = 0; r < GCH_CONV_ROWS; ++r) {
         GCH_UNROLL
@@ -206,6 +215,8 @@ CONV_TILES_EACH(3)
 CONV_TILES_EACH(4)
 CONV_TILES_EACH(5)
 CONV_TILES_EACH(7)
+
+static void FN(conv_settle)(void) { V(settle)(); }
 
 static void FN(conv_strip)(const struct gch_conv_strip *strip)
 {

@@ -25,6 +25,8 @@ GCH_INLINE int gch_limit_lane(ptrdiff_t lane, int lanes)
 GCH_INLINE f32_vec f32_set1(float x) { return _mm256_set1_ps(x); }
 GCH_INLINE f32_vec f32_load(const float *p) { return _mm256_loadu_ps(p); }
 GCH_INLINE void f32_store(float *p, f32_vec v) { _mm256_storeu_ps(p, v); }
+GCH_INLINE void f32_stream(float *p, f32_vec v) { _mm256_stream_ps(p, v); }
+GCH_INLINE void f32_settle(void) { _mm_sfence(); }
 GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high)
 {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -220,6 +222,8 @@ GCH_INLINE int64_t u8_products_total(u8_products s)
     return total;
 }
 GCH_INLINE void f64_store(double *p, f64_vec v) { _mm256_storeu_pd(p, v); }
+GCH_INLINE void f64_stream(double *p, f64_vec v) { _mm256_stream_pd(p, v); }
+GCH_INLINE void f64_settle(void) { _mm_sfence(); }
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)
 {
     const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);

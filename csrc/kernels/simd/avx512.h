@@ -26,6 +26,8 @@ GCH_INLINE uint32_t gch_low_bits(ptrdiff_t lanes, int most)
 GCH_INLINE f32_vec f32_set1(float x) { return _mm512_set1_ps(x); }
 GCH_INLINE f32_vec f32_load(const float *p) { return _mm512_loadu_ps(p); }
 GCH_INLINE void f32_store(float *p, f32_vec v) { _mm512_storeu_ps(p, v); }
+GCH_INLINE void f32_stream(float *p, f32_vec v) { _mm512_stream_ps(p, v); }
+GCH_INLINE void f32_settle(void) { _mm_sfence(); }
 GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high)
 {
     return (f32_mask)(gch_low_bits(high, 16) & ~gch_low_bits(low, 16));
@@ -201,6 +203,8 @@ GCH_INLINE int64_t u8_products_total(u8_products s)
     return _mm512_reduce_add_epi64(_mm512_add_epi64(even, _mm512_srli_epi64(s, 32)));
 }
 GCH_INLINE void f64_store(double *p, f64_vec v) { _mm512_storeu_pd(p, v); }
+GCH_INLINE void f64_stream(double *p, f64_vec v) { _mm512_stream_pd(p, v); }
+GCH_INLINE void f64_settle(void) { _mm_sfence(); }
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)
 {
     return (f64_mask)(gch_low_bits(high, 8) & ~gch_low_bits(low, 8));

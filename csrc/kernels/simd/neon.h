@@ -25,6 +25,8 @@ GCH_INLINE int gch_limit_lane(ptrdiff_t lane, int lanes)
 GCH_INLINE f32_vec f32_set1(float x) { return vdupq_n_f32(x); }
 GCH_INLINE f32_vec f32_load(const float *p) { return vld1q_f32(p); }
 GCH_INLINE void f32_store(float *p, f32_vec v) { vst1q_f32(p, v); }
+GCH_INLINE void f32_stream(float *p, f32_vec v) { f32_store(p, v); }
+GCH_INLINE void f32_settle(void) {}
 GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high)
 {
     static const uint32_t lane_number[4] = {0, 1, 2, 3};
@@ -150,6 +152,8 @@ GCH_INLINE u8_products u8_products_yellow(u8_products s, u8_vec r, u8_vec g, u8_
 }
 GCH_INLINE int64_t u8_products_total(u8_products s) { return (int64_t)vaddlvq_u32(s); }
 GCH_INLINE void f64_store(double *p, f64_vec v) { vst1q_f64(p, v); }
+GCH_INLINE void f64_stream(double *p, f64_vec v) { f64_store(p, v); }
+GCH_INLINE void f64_settle(void) {}
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)
 {
     static const uint64_t lane_number[2] = {0, 1};

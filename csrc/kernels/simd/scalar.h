@@ -72,6 +72,8 @@ typedef int f64_mask;
 GCH_INLINE f32_vec f32_set1(float x) { return x; }
 GCH_INLINE f32_vec f32_load(const float *p) { return *p; }
 GCH_INLINE void f32_store(float *p, f32_vec v) { *p = v; }
+GCH_INLINE void f32_stream(float *p, f32_vec v) { f32_store(p, v); }
+GCH_INLINE void f32_settle(void) {}
 GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high) { return low <= 0 && high > 0; }
 GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m) { return m ? *p : 0.0f; }
 GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v)
@@ -155,6 +157,8 @@ GCH_INLINE u8_products u8_products_yellow(u8_products s, u8_vec r, u8_vec g, u8_
 }
 GCH_INLINE int64_t u8_products_total(u8_products s) { return s; }
 GCH_INLINE void f64_store(double *p, f64_vec v) { *p = v; }
+GCH_INLINE void f64_stream(double *p, f64_vec v) { f64_store(p, v); }
+GCH_INLINE void f64_settle(void) {}
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high) { return low <= 0 && high > 0; }
 GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m) { return m ? *p : 0.0; }
 GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v)
