@@ -61,10 +61,11 @@ def target(shape: Any, dtype: DTypeLike, out: Array | None) -> Array:
 def filled(result: Array, fill: Fill, fills_float16: bool = False) -> Array:
     """`result` after `fill`; float16 is filled in float32 and rounded, unless `fill` does that itself."""
     kind = compute_dtype(result)
+    plain = np.asarray(result)  # methods of a subclass may do anything: a matrix stays two-dimensional
     if result.dtype == kind or fills_float16:
-        fill(result)
+        fill(plain)
     else:
         work = np.empty(result.shape, kind)
         fill(work)
-        result[...] = work
+        plain[...] = work
     return result
