@@ -72,6 +72,22 @@ def conv(
     threads: int,
     /,
 ) -> None: ...
+def conv_plain(
+    transposed: bool,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    out: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    dilation: Any,
+    padding_mode: Any,
+    activation: Any,
+    output_scale: Any,
+    layout: Any,
+    /,
+) -> NDArray[Any] | None: ...
 def conv_backward(
     grad_output: NDArray[Any],
     x: NDArray[Any],

@@ -123,6 +123,12 @@ def conv2d(
     array([[45., 54.],
            [81., 90.]])
     """
+    if channel_scale is None and threads is None:
+        small = _core.conv_plain(
+            False, x, weight, bias, out, stride, padding, 0, dilation, padding_mode, activation, output_scale, layout
+        )
+        if small is not None:
+            return small
     head = make_head(
         weight, bias, False, stride, padding, 0, padding_mode, dilation, activation, channel_scale, output_scale
     )
@@ -193,6 +199,24 @@ def conv_transpose2d(
     >>> gch.conv_transpose2d(x, weight, stride=2, padding=1, activation="tanh").shape
     (1, 3, 64, 64)
     """
+    if channel_scale is None and threads is None:
+        small = _core.conv_plain(
+            True,
+            x,
+            weight,
+            bias,
+            out,
+            stride,
+            padding,
+            output_padding,
+            dilation,
+            "zeros",
+            activation,
+            output_scale,
+            layout,
+        )
+        if small is not None:
+            return small
     head = make_head(
         weight, bias, True, stride, padding, output_padding, "zeros", dilation, activation, channel_scale, output_scale
     )

@@ -45,7 +45,7 @@ enum gch_status gch_conv_plan_axis(struct gch_conv_plan *plan, int which)
     axis->stride = g->stride[which];
     axis->pitch = g->dilation[which];
     axis->tap_pitch = 1;
-    axis->phase = gch_alloc(1, sizeof *axis->phase);
+    axis->phase = gch_conv_take(plan, 1, sizeof *axis->phase);
     if (axis->phase == NULL) return GCH_NO_MEMORY;
     *axis->phase = (struct gch_conv_phase){axis->output, plan->call.kernel[which], 0, -g->pad[which][0]};
     return GCH_OK;

@@ -24,6 +24,28 @@ static size_t times(size_t a, size_t b)
     return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
 }
 
+/* What little a small layer needs lies behind the plan itself: a dozen allocations would take as long as the layer. */
+#ifdef __SANITIZE_ADDRESS__
+enum { NEAR_BYTES = 0 }; /* each array by itself, with its own end */
+#else
+enum { NEAR_BYTES = 8192 };
+#endif
+
+void *gch_conv_take(struct gch_conv_plan *plan, size_t count, size_t size)
+{
+    const size_t bytes = times(count, size), left = NEAR_BYTES - plan->taken;
+    if (bytes > left) return gch_alloc(count, size);
+    void *taken = (char *)(plan + 1) + plan->taken;
+    plan->taken += (size_t)round_up((ptrdiff_t)bytes, GCH_ALIGNMENT);
+    return taken;
+}
+
+static void give(const struct gch_conv_plan *plan, void *memory)
+{
+    const char *near = (const char *)(plan + 1), *given = memory;
+    if (given < near || given >= near + NEAR_BYTES) gch_free(memory);
+}
+
 static int outside(ptrdiff_t value, ptrdiff_t low) { return value < low || value > MOST_SIZE; }
 
 static enum gch_status check(const struct gch_conv_call *call)
@@ -59,8 +81,9 @@ static enum gch_status plan_weights(struct gch_conv_plan *plan)
 {
     const struct gch_conv_axis *rows = &plan->axis[0], *columns = &plan->axis[1];
     const ptrdiff_t kw = plan->call.kernel[1];
-    plan->offset = gch_alloc(times((size_t)columns->phases, (size_t)kw), sizeof *plan->offset);
-    plan->weights = gch_alloc(times((size_t)rows->phases, (size_t)columns->phases), sizeof *plan->weights);
+    plan->offset = gch_conv_take(plan, times((size_t)columns->phases, (size_t)kw), sizeof *plan->offset);
+    plan->weights =
+        gch_conv_take(plan, times((size_t)rows->phases, (size_t)columns->phases), sizeof *plan->weights);
     if (plan->offset == NULL || plan->weights == NULL) return GCH_NO_MEMORY;
     for (ptrdiff_t p = 0; p < columns->phases; ++p)
         for (ptrdiff_t t = 0; t < columns->phase[p].taps; ++t)
@@ -107,9 +130,9 @@ static enum gch_status stage_segment(struct gch_conv_plan *plan, ptrdiff_t begin
     if (apart) runs = kw, run = count;
     struct gch_conv_segment *segment = &plan->segment[plan->segments++];
     *segment = (struct gch_conv_segment){.begin = begin, .end = end, .staged = 1, .length = runs * run};
-    segment->index = gch_alloc((size_t)segment->length, sizeof *segment->index);
-    segment->offset = gch_alloc((size_t)kw, sizeof *segment->offset);
-    segment->stage = gch_alloc((size_t)runs, sizeof *segment->stage);
+    segment->index = gch_conv_take(plan, (size_t)segment->length, sizeof *segment->index);
+    segment->offset = gch_conv_take(plan, (size_t)kw, sizeof *segment->offset);
+    segment->stage = gch_conv_take(plan, (size_t)runs, sizeof *segment->stage);
     segment->runs = runs;
     if (segment->index == NULL || segment->offset == NULL || segment->stage == NULL) return GCH_NO_MEMORY;
     for (ptrdiff_t kx = 0; kx < kw; ++kx)
@@ -178,31 +201,32 @@ static size_t output_bytes(const struct gch_conv_plan *plan)
     return times(times(size, planes), gch_real_size(plan->call.real));
 }
 
-static enum gch_status plan_worker(const struct gch_conv_plan *plan, struct gch_conv_worker *worker,
-                                   size_t staged)
+static enum gch_status plan_worker(struct gch_conv_plan *plan, struct gch_conv_worker *worker, size_t staged)
 {
     const struct gch_conv_call *call = &plan->call;
     const size_t size = gch_real_size(call->real);
     const size_t phases = (size_t)(plan->axis[0].phases * plan->axis[1].phases);
     const size_t table = (size_t)call->kernel[0] * GCH_CONV_ROWS + GCH_CONV_ROWS;
     worker->image = -1;
-    worker->sum = gch_alloc(times(times(phases, (size_t)call->filters), (size_t)plan->sum_filter), size);
-    worker->row = gch_alloc(table, sizeof *worker->row);
-    worker->step = gch_alloc(table, sizeof *worker->step);
+    worker->sum =
+        gch_conv_take(plan, times(times(phases, (size_t)call->filters), (size_t)plan->sum_filter), size);
+    worker->row = gch_conv_take(plan, table, sizeof *worker->row);
+    worker->step = gch_conv_take(plan, table, sizeof *worker->step);
     if (worker->sum == NULL || worker->row == NULL || worker->step == NULL) return GCH_NO_MEMORY;
-    if (staged > 0 && (worker->staged = gch_alloc(staged, size)) == NULL) return GCH_NO_MEMORY;
-    if (call->channel_scale != NULL && (worker->packed = gch_alloc(plan->packed_size, size)) == NULL)
+    if (staged > 0 && (worker->staged = gch_conv_take(plan, staged, size)) == NULL) return GCH_NO_MEMORY;
+    if (call->channel_scale != NULL &&
+        (worker->packed = gch_conv_take(plan, plan->packed_size, size)) == NULL)
         return GCH_NO_MEMORY;
     if (call->x_last) {
-        worker->planes = gch_alloc(times((size_t)plan->planes_step, GCH_CONV_BLOCK), size);
+        worker->planes = gch_conv_take(plan, times((size_t)plan->planes_step, GCH_CONV_BLOCK), size);
         if (worker->planes == NULL) return GCH_NO_MEMORY;
     }
     if (plan->points) {
-        worker->chain = gch_alloc(times(GCH_CONV_FILTERS, GCH_CONV_RUN + GCH_CONV_COLUMNS), size);
+        worker->chain = gch_conv_take(plan, times(GCH_CONV_FILTERS, GCH_CONV_RUN + GCH_CONV_COLUMNS), size);
         if (worker->chain == NULL) return GCH_NO_MEMORY;
     }
     if (call->out == NULL || call->out_last) {
-        worker->line = gch_alloc(times((size_t)call->filters, (size_t)plan->axis[1].output), size);
+        worker->line = gch_conv_take(plan, times((size_t)call->filters, (size_t)plan->axis[1].output), size);
         if (worker->line == NULL) return GCH_NO_MEMORY;
     }
     return GCH_OK;
@@ -235,7 +259,7 @@ static enum gch_status plan_staged_rows(struct gch_conv_plan *plan)
     plan->lowest = low;
     plan->apart = plan->band * kernel < range;
     plan->staged_rows = plan->apart ? plan->band * kernel : range;
-    plan->staged_row = gch_alloc((size_t)plan->staged_rows, sizeof *plan->staged_row);
+    plan->staged_row = gch_conv_take(plan, (size_t)plan->staged_rows, sizeof *plan->staged_row);
     if (plan->staged_row == NULL) return GCH_NO_MEMORY;
     for (ptrdiff_t i = 0; i < plan->staged_rows; ++i)
         plan->staged_row[i] = plan->apart ? nowhere : low + i;
@@ -276,16 +300,16 @@ static enum gch_status plan_scratch(struct gch_conv_plan *plan)
         if (__builtin_add_overflow(staged, times(plane, GCH_CONV_BLOCK), &staged)) return GCH_TOO_LARGE;
         width = most(width, segment->length);
     }
-    plan->zeros = gch_alloc((size_t)width, size);
+    plan->zeros = gch_conv_take(plan, (size_t)width, size);
     if (plan->zeros == NULL) return GCH_NO_MEMORY;
     memset(plan->zeros, 0, (size_t)width * size);
     if (call->moments != NULL) {
         plan->row_moments =
-            gch_alloc(times((size_t)call->images, (size_t)rows->output), sizeof *plan->row_moments);
+            gch_conv_take(plan, times((size_t)call->images, (size_t)rows->output), sizeof *plan->row_moments);
         if (plan->row_moments == NULL) return GCH_NO_MEMORY;
     }
     plan->workers = (int)least(call->threads, most(1, gch_conv_items(plan)));
-    plan->worker = gch_alloc((size_t)plan->workers, sizeof *plan->worker);
+    plan->worker = gch_conv_take(plan, (size_t)plan->workers, sizeof *plan->worker);
     if (plan->worker == NULL) return GCH_NO_MEMORY;
     memset(plan->worker, 0, (size_t)plan->workers * sizeof *plan->worker);
     for (int i = 0; i < plan->workers; ++i) {
@@ -293,7 +317,7 @@ static enum gch_status plan_scratch(struct gch_conv_plan *plan)
         if (status != GCH_OK) return status;
     }
     if (call->channel_scale != NULL) return GCH_OK;
-    plan->packed = gch_alloc(plan->packed_size, size);
+    plan->packed = gch_conv_take(plan, plan->packed_size, size);
     if (plan->packed == NULL) return GCH_NO_MEMORY;
     plan->finite = gch_conv_pack_weights(plan, 0, plan->packed);
     return GCH_OK;
@@ -355,7 +379,7 @@ enum gch_status gch_conv_open(const struct gch_conv_call *call, struct gch_conv_
     *opened = NULL;
     enum gch_status status = gch_conv_output_size(call, size);
     if (status != GCH_OK) return status;
-    struct gch_conv_plan *plan = gch_alloc(1, sizeof *plan);
+    struct gch_conv_plan *plan = gch_alloc(1, sizeof *plan + NEAR_BYTES);
     if (plan == NULL) return GCH_NO_MEMORY;
     memset(plan, 0, sizeof *plan);
     plan->call = *call;
@@ -378,28 +402,28 @@ void gch_conv_close(struct gch_conv_plan *plan)
     if (plan == NULL) return;
     for (int i = 0; plan->worker != NULL && i < plan->workers; ++i) {
         struct gch_conv_worker *worker = &plan->worker[i];
-        gch_free(worker->sum);
-        gch_free(worker->staged);
-        gch_free(worker->packed);
-        gch_free(worker->planes);
-        gch_free(worker->line);
-        gch_free(worker->chain);
-        gch_free(worker->row);
-        gch_free(worker->step);
+        give(plan, worker->sum);
+        give(plan, worker->staged);
+        give(plan, worker->packed);
+        give(plan, worker->planes);
+        give(plan, worker->line);
+        give(plan, worker->chain);
+        give(plan, worker->row);
+        give(plan, worker->step);
     }
     for (int i = 0; i < plan->segments; ++i) {
-        gch_free(plan->segment[i].index);
-        gch_free(plan->segment[i].offset);
-        gch_free(plan->segment[i].stage);
+        give(plan, plan->segment[i].index);
+        give(plan, plan->segment[i].offset);
+        give(plan, plan->segment[i].stage);
     }
-    gch_free(plan->worker);
-    gch_free(plan->staged_row);
-    gch_free(plan->zeros);
-    gch_free(plan->packed);
-    gch_free(plan->row_moments);
-    gch_free(plan->offset);
-    gch_free(plan->weights);
-    gch_free(plan->axis[0].phase);
-    gch_free(plan->axis[1].phase);
+    give(plan, plan->worker);
+    give(plan, plan->staged_row);
+    give(plan, plan->zeros);
+    give(plan, plan->packed);
+    give(plan, plan->row_moments);
+    give(plan, plan->offset);
+    give(plan, plan->weights);
+    give(plan, plan->axis[0].phase);
+    give(plan, plan->axis[1].phase);
     gch_free(plan);
 }

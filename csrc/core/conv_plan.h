@@ -79,7 +79,11 @@ struct gch_conv_plan {
     char *zeros;                       /* a row of zeros */
     struct gch_conv_worker *worker;
     int workers;
-};
+    size_t taken; /* bytes of the memory behind the plan */
+} GCH_ALIGNED;
+
+/* As gch_alloc, until gch_conv_close. */
+void *gch_conv_take(struct gch_conv_plan *plan, size_t count, size_t size);
 
 /* Fill plan->axis[which] (phases allocated). */
 enum gch_status gch_conv_plan_axis(struct gch_conv_plan *plan, int which);

@@ -39,7 +39,7 @@ enum gch_status gch_conv_transpose_plan_axis(struct gch_conv_plan *plan, int whi
     axis->stride = 1;
     axis->pitch = -(dilation / common);
     axis->tap_pitch = stride / common;
-    axis->phase = gch_alloc((size_t)axis->phases, sizeof *axis->phase);
+    axis->phase = gch_conv_take(plan, (size_t)axis->phases, sizeof *axis->phase);
     if (axis->phase == NULL) return GCH_NO_MEMORY;
     for (ptrdiff_t p = 0; p < axis->phases; ++p) {
         const ptrdiff_t position = p + g->pad[which][0];
