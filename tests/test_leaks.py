@@ -43,7 +43,7 @@ for label, call in calls(WHICH):
         more_blocks, more_pages = rounds(call, TIMES)
         grown = more_blocks - blocks, more_pages - pages
         blocks, pages = more_blocks, more_pages
-        if grown[0] < TIMES // 20 and grown[1] < 16:
+        if grown[0] < TIMES // 4 and grown[1] < 16:
             break
     else:
         print(f"{label}: {grown[0]} blocks and {grown[1]} pages more after {TIMES} calls")
