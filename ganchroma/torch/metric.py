@@ -88,7 +88,7 @@ class ChromaMetric(Metric):  # type: ignore[misc]
         pixels = to_array(images)
         is_bytes = images.dtype == torch.uint8
         if not is_bytes and pixels.ndim == 4:
-            seen = np.isfinite(pixels).all(axis=1).reshape(len(pixels), -1).any(axis=1)
+            seen = np.asarray(np.isfinite(pixels).all(axis=1)).any(axis=(1, 2))
             if not seen.all():
                 pixels = pixels[seen]
         state = ChromaStats(None if is_bytes else self.value_range, quantize=self.quantize).update(pixels).state()
