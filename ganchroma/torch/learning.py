@@ -221,9 +221,15 @@ def _redraw(module: nn.Module) -> None:
     """PyTorch's default for this layer; where a norm makes the weight from another, of that one."""
     if hasattr(module, "reset_parameters"):
         module.reset_parameters()
-    originals = [getattr(module, "weight_orig", None)]
     if parametrize.is_parametrized(module, "weight"):
-        originals.append(getattr(module.parametrizations["weight"], "original", None))
-    for original in originals:
+        if module.weight.dim() > 1:
+            module.weight = nn.init.kaiming_uniform_(torch.empty_like(module.weight), a=math.sqrt(5))
+        return
+    for name in ("weight_orig", "weight_v"):  # of the older spectral and weight norm
+        original = getattr(module, name, None)
         if isinstance(original, Tensor) and original.dim() > 1:
             nn.init.kaiming_uniform_(original, a=math.sqrt(5))
+            length = getattr(module, "weight_g", None)
+            if name == "weight_v" and isinstance(length, Tensor):
+                over = [axis for axis, size in enumerate(length.shape) if size == 1 != original.shape[axis]]
+                length.copy_(torch.linalg.vector_norm(original, dim=over or None, keepdim=True))

@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 from parity.generators import dcgan, latents  # noqa: E402
 from torch import nn  # noqa: E402
 
+from ganchroma.torch.learning import _redraw  # noqa: E402
 from ganchroma.torch.untouched import untouched  # noqa: E402
 
 norms = {
@@ -130,3 +131,18 @@ def test_a_discriminator_that_is_reached_in_any_way(way):
     for name, value in trainer.D.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert not torch.nn.modules.module._global_forward_pre_hooks
+
+
+@pytest.mark.parametrize("norm", norms)
+def test_an_untrained_discriminator_is_drawn_anew_under_every_norm(norm):
+    """What a norm makes the weight of is drawn, as PyTorch draws it, and the weight follows."""
+    torch.manual_seed(0)
+    layer = norms[norm](nn.Conv2d(3, 4, 4, 2, 1))
+    with torch.no_grad():
+        before = layer.weight.clone()
+        torch.manual_seed(1)
+        _redraw(layer)
+        drawn = layer(torch.ones(1, 3, 4, 4)) if norm.startswith("legacy") else None  # they follow in a forward
+        assert not torch.allclose(layer.weight, before)
+        assert layer.weight.std() > 0.3 * before.std()
+        assert drawn is None or bool(drawn.isfinite().all())
