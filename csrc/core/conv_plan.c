@@ -46,6 +46,16 @@ static void give(const struct gch_conv_plan *plan, void *memory)
     if (given < near || given >= near + NEAR_BYTES) gch_free(memory);
 }
 
+/* Whether an array of that shape can exist. */
+static int countable(ptrdiff_t a, ptrdiff_t b, ptrdiff_t c, ptrdiff_t d)
+{
+    ptrdiff_t count = (ptrdiff_t)sizeof(double), bytes;
+    const ptrdiff_t size[4] = {a, b, c, d};
+    for (int i = 0; i < 4; ++i, count = bytes)
+        if (__builtin_mul_overflow(count, size[i], &bytes)) return 0;
+    return 1;
+}
+
 static int outside(ptrdiff_t value, ptrdiff_t low) { return value < low || value > MOST_SIZE; }
 
 static enum gch_status check(const struct gch_conv_call *call)
@@ -65,7 +75,9 @@ static enum gch_status check(const struct gch_conv_call *call)
         if (outside(g->dilation[i], 1) || outside(g->pad[i][0], 0) || outside(g->pad[i][1], -MOST_SIZE))
             return GCH_TOO_LARGE;
     }
-    return GCH_OK;
+    const ptrdiff_t *size = call->size, *kernel = call->kernel, channels = call->channels;
+    if (!countable(call->filters, channels, kernel[0], kernel[1])) return GCH_TOO_LARGE;
+    return countable(call->images, channels, size[0], size[1]) ? GCH_OK : GCH_TOO_LARGE;
 }
 
 enum gch_status gch_conv_output_size(const struct gch_conv_call *call, ptrdiff_t size[2])
@@ -74,6 +86,7 @@ enum gch_status gch_conv_output_size(const struct gch_conv_call *call, ptrdiff_t
     for (int i = 0; i < 2 && status == GCH_OK; ++i)
         status = call->geometry.transposed ? gch_conv_transpose_axis_size(call, i, &size[i])
                                            : gch_conv_axis_size(call, i, &size[i]);
+    if (status == GCH_OK && !countable(call->images, call->filters, size[0], size[1])) return GCH_TOO_LARGE;
     return status;
 }
 

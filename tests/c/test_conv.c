@@ -353,8 +353,8 @@ static void check_refusals(void)
     good.geometry.stride[0] = good.geometry.stride[1] = 1;
     good.geometry.dilation[0] = good.geometry.dilation[1] = 1;
     if (gch_conv(&good) != GCH_OK) complain(&good, "any", "a plain call is refused");
-    struct gch_conv_call bad[12];
-    for (int i = 0; i < 12; ++i)
+    struct gch_conv_call bad[15];
+    for (int i = 0; i < 15; ++i)
         bad[i] = good;
     bad[0].channels = 0;
     bad[1].size[0] = 0;
@@ -368,7 +368,10 @@ static void check_refusals(void)
     bad[9].geometry.transposed = 1, bad[9].geometry.pad[1][0] = 8;
     bad[10].geometry.stride[1] = PTRDIFF_MAX;
     bad[11].kernel[0] = PTRDIFF_MAX;
-    for (int i = 0; i < 12; ++i)
+    bad[12].channels = PTRDIFF_MAX / 2; /* arrays that none can have */
+    bad[13].filters = PTRDIFF_MAX / 2;
+    bad[14].images = PTRDIFF_MAX / 2;
+    for (int i = 0; i < 15; ++i)
         if (gch_conv(&bad[i]) == GCH_OK) complain(&bad[i], "any", "accepted");
     good.images = 0;
     good.x = good.out = NULL;
