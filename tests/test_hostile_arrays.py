@@ -180,7 +180,7 @@ for label, (_, keywords) in public_calls().items():
     for name, value in keywords.items():
         if not isinstance(value, np.ndarray) or value.ndim == 0:
             continue
-        for count in (2**20, 2**40, 2**56):
+        for count in (2**34, 2**40, 2**56):
             for axis in (0, value.ndim - 1):
                 function, given = public_calls()[label]
                 shape = list(value.shape)

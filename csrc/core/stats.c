@@ -110,7 +110,7 @@ static double colorfulness(double rg_variance, double yb2_variance, double rg_me
 static void finish(struct gch_level_record *record, ptrdiff_t count, ptrdiff_t every)
 {
     struct gch_level_sums *s = &record->sums;
-    const wide pixels = count, measured = (count + every - 1) / every;
+    const wide pixels = count, measured = (count - 1) / every + 1;
     s->chroma = (int64_t)((s->chroma * pixels + measured / 2) / measured);
     const double number = (double)count;
     for (int i = 0; i < 6; ++i) {
