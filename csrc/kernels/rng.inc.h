@@ -1,6 +1,6 @@
 /* Uniform and normal numbers from the words of a group; rng.h says which word makes which element.
  *
- * Template. Needs: REAL, V(word), LANES, FN(name), REAL_IS_F32, the u32 vocabulary and rng_words.
+ * Template. Needs: REAL, V(word), LANES, FN(name), REAL_IS_F32, the u32 vocabulary and philox.inc.h.
  * Gives: FN(rng_uniform), FN(rng_normal) for the table.
  *
  * No fused multiply-add: the scalar baseline must give the same bits. The polynomials are those of Cephes
@@ -157,9 +157,11 @@ static void FN(rng_uniform)(const struct gch_rng_stream *stream, uint64_t group,
     enum { GROUP = FN(RNG_GROUP) };
     const V(vec) scale = V(set1)((REAL)high - (REAL)low), shift = V(set1)((REAL)low);
     REAL *out = target;
+    struct philox_keys keys;
+    philox_schedule(stream, &keys);
     for (; count > 0; count -= GROUP, out += GROUP, ++group) {
         uint32_t words[GCH_RNG_WORDS][GCH_RNG_LANES] GCH_ALIGNED;
-        rng_words(stream, group, words);
+        philox_group(&keys, stream->draw, group, words);
         for (int number = 0; number < GROUP / GCH_RNG_LANES; ++number)
             for (int at = 0; at < GCH_RNG_LANES; at += LANES)
                 FN(rng_store)(out, number * GCH_RNG_LANES + at, count, FN(rng_fraction)(words, number, at),
@@ -173,9 +175,11 @@ static void FN(rng_normal)(const struct gch_rng_stream *stream, uint64_t group, 
     enum { GROUP = FN(RNG_GROUP) };
     const V(vec) scale = V(set1)((REAL)std), shift = V(set1)((REAL)mean);
     REAL *out = target;
+    struct philox_keys keys;
+    philox_schedule(stream, &keys);
     for (; count > 0; count -= GROUP, out += GROUP, ++group) {
         uint32_t words[GCH_RNG_WORDS][GCH_RNG_LANES] GCH_ALIGNED;
-        rng_words(stream, group, words);
+        philox_group(&keys, stream->draw, group, words);
         for (int pair = 0; pair < FN(RNG_PAIRS); ++pair) {
             for (int at = 0; at < GCH_RNG_LANES; at += LANES) {
                 V(vec) first, second;

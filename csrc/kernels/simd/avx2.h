@@ -325,12 +325,30 @@ GCH_INLINE u32_vec u32_and(u32_vec a, u32_vec b) { return _mm256_and_si256(a, b)
 GCH_INLINE u32_vec u32_xor(u32_vec a, u32_vec b) { return _mm256_xor_si256(a, b); }
 GCH_INLINE u32_vec u32_shift_left(u32_vec a, int n) { return _mm256_slli_epi32(a, n); }
 GCH_INLINE u32_vec u32_shift_right(u32_vec a, int n) { return _mm256_srli_epi32(a, n); }
-GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
+/* Words of even and of odd number, each in the low half of 64 bits. */
+typedef struct {
+    __m256i even, odd;
+} u32_wide;
+GCH_INLINE u32_wide u32_widen(u32_vec a)
 {
-    __m256i even = _mm256_mul_epu32(a, b);
-    __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(a, 32), _mm256_srli_epi64(b, 32));
-    *high = _mm256_blend_epi32(_mm256_srli_epi64(even, 32), odd, 0xaa);
-    return _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xaa);
+    u32_wide w = {a, _mm256_srli_epi64(a, 32)};
+    return w;
+}
+GCH_INLINE u32_vec u32_narrow(u32_wide w)
+{
+    return _mm256_blend_epi32(w.even, _mm256_slli_epi64(w.odd, 32), 0xaa);
+}
+GCH_INLINE u32_wide u32_wide_mul(u32_wide w, u32_vec factor)
+{
+    u32_wide product = {_mm256_mul_epu32(w.even, factor), _mm256_mul_epu32(w.odd, factor)};
+    return product;
+}
+GCH_INLINE u32_wide u32_wide_mix(u32_wide product, u32_wide w, u32_vec key)
+{
+    const __m256i even = _mm256_xor_si256(w.even, key), odd = _mm256_xor_si256(w.odd, key);
+    u32_wide mixed = {_mm256_xor_si256(_mm256_srli_epi64(product.even, 32), even),
+                      _mm256_xor_si256(_mm256_srli_epi64(product.odd, 32), odd)};
+    return mixed;
 }
 GCH_INLINE u32_vec u32_max(u32_vec a, u32_vec b) { return _mm256_max_epu32(a, b); }
 GCH_INLINE int u32_any_above(u32_vec a, u32_vec b)

@@ -284,12 +284,33 @@ GCH_INLINE u32_vec u32_and(u32_vec a, u32_vec b) { return _mm512_and_si512(a, b)
 GCH_INLINE u32_vec u32_xor(u32_vec a, u32_vec b) { return _mm512_xor_si512(a, b); }
 GCH_INLINE u32_vec u32_shift_left(u32_vec a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
 GCH_INLINE u32_vec u32_shift_right(u32_vec a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
-GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
+/* Words of even and of odd number, each in the low half of 64 bits. */
+typedef struct {
+    __m512i even, odd;
+} u32_wide;
+GCH_INLINE u32_wide u32_widen(u32_vec a)
 {
-    __m512i even = _mm512_mul_epu32(a, b);
-    __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a, 32), _mm512_srli_epi64(b, 32));
-    *high = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd);
-    return _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+    u32_wide w = {a, _mm512_srli_epi64(a, 32)};
+    return w;
+}
+GCH_INLINE u32_vec u32_narrow(u32_wide w)
+{
+    return _mm512_mask_blend_epi32(0xaaaa, w.even, _mm512_slli_epi64(w.odd, 32));
+}
+GCH_INLINE u32_wide u32_wide_mul(u32_wide w, u32_vec factor)
+{
+    u32_wide product = {_mm512_mul_epu32(w.even, factor), _mm512_mul_epu32(w.odd, factor)};
+    return product;
+}
+GCH_INLINE __m512i gch_xor3(__m512i a, __m512i b, __m512i c)
+{
+    return _mm512_ternarylogic_epi32(a, b, c, 0x96);
+}
+GCH_INLINE u32_wide u32_wide_mix(u32_wide product, u32_wide w, u32_vec key)
+{
+    u32_wide mixed = {gch_xor3(_mm512_srli_epi64(product.even, 32), w.even, key),
+                      gch_xor3(_mm512_srli_epi64(product.odd, 32), w.odd, key)};
+    return mixed;
 }
 GCH_INLINE u32_vec u32_max(u32_vec a, u32_vec b) { return _mm512_max_epu32(a, b); }
 GCH_INLINE int u32_any_above(u32_vec a, u32_vec b) { return _mm512_cmpgt_epu32_mask(a, b) != 0; }

@@ -236,12 +236,27 @@ GCH_INLINE u32_vec u32_and(u32_vec a, u32_vec b) { return vandq_u32(a, b); }
 GCH_INLINE u32_vec u32_xor(u32_vec a, u32_vec b) { return veorq_u32(a, b); }
 GCH_INLINE u32_vec u32_shift_left(u32_vec a, int n) { return vshlq_u32(a, vdupq_n_s32(n)); }
 GCH_INLINE u32_vec u32_shift_right(u32_vec a, int n) { return vshlq_u32(a, vdupq_n_s32(-n)); }
-GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
+typedef struct {
+    uint64x2_t low, high;
+} u32_wide;
+GCH_INLINE u32_wide u32_widen(u32_vec a)
 {
-    uint32x4_t first = vreinterpretq_u32_u64(vmull_u32(vget_low_u32(a), vget_low_u32(b)));
-    uint32x4_t second = vreinterpretq_u32_u64(vmull_high_u32(a, b));
-    *high = vuzp2q_u32(first, second);
-    return vuzp1q_u32(first, second);
+    u32_wide w = {vmovl_u32(vget_low_u32(a)), vmovl_high_u32(a)};
+    return w;
+}
+GCH_INLINE u32_vec u32_narrow(u32_wide w) { return vmovn_high_u64(vmovn_u64(w.low), w.high); }
+GCH_INLINE u32_wide u32_wide_mul(u32_wide w, u32_vec factor)
+{
+    u32_wide product = {vmull_u32(vmovn_u64(w.low), vget_low_u32(factor)),
+                        vmull_u32(vmovn_u64(w.high), vget_low_u32(factor))};
+    return product;
+}
+GCH_INLINE u32_wide u32_wide_mix(u32_wide product, u32_wide w, u32_vec key)
+{
+    const uint64x2_t keys = vreinterpretq_u64_u32(key);
+    u32_wide mixed = {veorq_u64(vshrq_n_u64(product.low, 32), veorq_u64(w.low, keys)),
+                      veorq_u64(vshrq_n_u64(product.high, 32), veorq_u64(w.high, keys))};
+    return mixed;
 }
 GCH_INLINE u32_vec u32_max(u32_vec a, u32_vec b) { return vmaxq_u32(a, b); }
 GCH_INLINE int u32_any_above(u32_vec a, u32_vec b) { return vmaxvq_u32(vcgtq_u32(a, b)) != 0; }

@@ -39,7 +39,9 @@
  *   u32_vec                  F32_LANES unsigned words
  *   u32_set1 u32_load u32_store u32_add u32_sub u32_and u32_xor (modulo 2^32)
  *   u32_shift_left u32_shift_right(a, n)   0 <= n < 32
- *   u32_mul_wide(a, b, high) the low words of the products; the high words into *high
+ *   u32_wide                 F32_LANES words with as many bits again: u32_widen(a); u32_narrow(w), the low words
+ *   u32_wide_mul(w, f)       products of the low words and f, whole
+ *   u32_wide_mix(p, w, k)    low words: the high ones of p, xor w, xor k
  *   u32_max(a, b) u32_any_above(a, b)      the larger; whether in any lane a > b
  *   f32_bits(x)              floats as the words they are in memory
  *   f32_from_i32(a)          words read as signed integers, rounded to nearest, ties to even
@@ -241,11 +243,13 @@ GCH_INLINE u32_vec u32_and(u32_vec a, u32_vec b) { return a & b; }
 GCH_INLINE u32_vec u32_xor(u32_vec a, u32_vec b) { return a ^ b; }
 GCH_INLINE u32_vec u32_shift_left(u32_vec a, int n) { return a << n; }
 GCH_INLINE u32_vec u32_shift_right(u32_vec a, int n) { return a >> n; }
-GCH_INLINE u32_vec u32_mul_wide(u32_vec a, u32_vec b, u32_vec *high)
+typedef uint64_t u32_wide;
+GCH_INLINE u32_wide u32_widen(u32_vec a) { return a; }
+GCH_INLINE u32_vec u32_narrow(u32_wide w) { return (uint32_t)w; }
+GCH_INLINE u32_wide u32_wide_mul(u32_wide w, u32_vec factor) { return (w & 0xffffffffu) * factor; }
+GCH_INLINE u32_wide u32_wide_mix(u32_wide product, u32_wide w, u32_vec key)
 {
-    uint64_t product = (uint64_t)a * b;
-    *high = (uint32_t)(product >> 32);
-    return (uint32_t)product;
+    return product >> 32 ^ w ^ key;
 }
 GCH_INLINE u32_vec u32_max(u32_vec a, u32_vec b) { return a > b ? a : b; }
 GCH_INLINE int u32_any_above(u32_vec a, u32_vec b) { return a > b; }
