@@ -10,7 +10,8 @@
  * sigmoid: with e = exp(-|x|): 1 / (1 + e) for x >= 0, e / (1 + e) for x < 0, which keeps its relative accuracy.
  * NaN survives because every comparison is written so that a false answer returns the argument.
  */
-GCH_INLINE V(vec) FN(exp_vec)(V(vec) x)
+/* near, a constant at every call: the result is so far from the ends of the range that 2^n needs one factor. */
+GCH_INLINE V(vec) FN(exp_vec)(const int near, V(vec) x)
 {
 #if REAL_IS_F32
     const REAL ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f, most = 252.0f;
@@ -23,7 +24,7 @@ GCH_INLINE V(vec) FN(exp_vec)(V(vec) x)
                              2.0};
 #endif
     V(vec) n = V(round)(V(mul)(x, V(set1)((REAL)1.44269504088896340736)));
-    n = V(max)(V(min)(n, V(set1)(most)), V(set1)(-most));
+    if (!near) n = V(max)(V(min)(n, V(set1)(most)), V(set1)(-most));
     V(vec) r = V(fma)(n, V(set1)(-ln2_high), x);
     r = V(fma)(n, V(set1)(-ln2_low), r);
     V(vec) z = V(mul)(r, r);
@@ -38,6 +39,7 @@ GCH_INLINE V(vec) FN(exp_vec)(V(vec) x)
     u = V(mul)(u, r);
     V(vec) y = V(fma)(V(set1)(2), V(div)(u, V(sub)(w, u)), V(set1)(1));
 #endif
+    if (near) return V(mul)(y, V(pow2)(n));
     V(vec) half = V(round)(V(mul)(n, V(set1)((REAL)0.5)));
     return V(mul)(V(mul)(y, V(pow2)(half)), V(pow2)(V(sub)(n, half)));
 }
@@ -63,7 +65,7 @@ GCH_INLINE V(vec) FN(tanh_vec)(V(vec) x)
     V(vec) small = V(fma)(V(mul)(x, z), V(div)(top, below), x);
 #endif
     V(vec) bounded = V(min)(V(set1)(limit), size);
-    V(vec) e = FN(exp_vec)(V(add)(bounded, bounded));
+    V(vec) e = FN(exp_vec)(1, V(add)(bounded, bounded));
     V(vec) large = V(sub)(V(set1)(1), V(div)(V(set1)(2), V(add)(e, V(set1)(1))));
     /* The sign goes on last: the sum that makes `small` turns -0 into +0. */
     return V(copysign)(V(select)(V(less)(size, V(set1)((REAL)0.625)), small, large), x);
@@ -72,7 +74,7 @@ GCH_INLINE V(vec) FN(tanh_vec)(V(vec) x)
 GCH_INLINE V(vec) FN(sigmoid_vec)(V(vec) x)
 {
     const REAL least = REAL_IS_F32 ? -110 : -760;
-    V(vec) e = FN(exp_vec)(V(max)(V(set1)(least), V(neg)(V(abs)(x))));
+    V(vec) e = FN(exp_vec)(0, V(max)(V(set1)(least), V(neg)(V(abs)(x))));
     V(vec) top = V(select)(V(less)(x, V(set1)(0)), e, V(set1)(1));
     return V(div)(top, V(add)(e, V(set1)(1)));
 }

@@ -8,7 +8,7 @@
 GCH_INLINE V(vec) FN(bell_vec)(V(vec) x)
 {
     const REAL least = REAL_IS_F32 ? -110 : -760;
-    V(vec) e = FN(exp_vec)(V(max)(V(set1)(least), V(neg)(V(abs)(x))));
+    V(vec) e = FN(exp_vec)(0, V(max)(V(set1)(least), V(neg)(V(abs)(x))));
     V(vec) whole = V(add)(e, V(set1)(1));
     return V(div)(e, V(mul)(whole, whole));
 }
