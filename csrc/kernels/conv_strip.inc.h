@@ -169,9 +169,9 @@ GCH_INLINE void FN(conv_tile_any)(const int OUT, const int masked, const int ski
 /* KH = 0 stands for any. */
 GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const struct gch_conv_strip *s)
 {
-    enum { KW = 3 };
+    const int KW = KH == 3 ? 3 : KH == 7 && OUT == 3 ? 7 : 0;
     ptrdiff_t least = 0, most = 0;
-    int neighbours = KH == 3 && s->kw == KW;
+    int neighbours = KW > 0 && s->kw == KW;
     V(mask) masks[FN(CONV_MOST_TAPS)] = {V(lanes)(0, LANES)};
     for (int kx = 0; kx < s->kw; ++kx) {
         least = kx == 0 || s->offset[kx] < least ? s->offset[kx] : least;
@@ -189,7 +189,7 @@ GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const struct gch_con
             FN(conv_tile_any)(OUT, 0, 0, s, x);
         else if (KH == 0)
             FN(conv_tile_any)(OUT, 1, 0, s, x);
-        else if (KH == 3 && neighbours && inside)
+        else if (KW > 0 && neighbours && inside)
             FN(conv_tile)(KH, KW, OUT, FN(CONV_NONE), s, x, masks);
         else if (KH == 3 && neighbours && before == -1 && after >= 0)
             FN(conv_tile)(KH, KW, OUT, FN(CONV_FIRST), s, x, masks);
