@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.c)
 
-.PHONY: help demo test test-slow test-c lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind fuzz fuzzers bad-inputs notebooks parity check-prediction \
+.PHONY: help demo test test-slow test-c check-all lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind fuzz fuzzers bad-inputs notebooks parity check-prediction \
     operator-norm claims confusion scale wheel clean core c-checks
 
 help: ## list what can be made
@@ -27,6 +27,9 @@ test: $(VENV)/extra-test ## everything a change must pass: C checks, Python test
 test-slow: $(VENV)/extra-test ## the tests that take longer
 	$(SUBMAKE) core
 	$(PYTEST) -m slow
+
+check-all: ## everything that can be checked, one after the other: an hour and more
+	$(SUBMAKE) lint test test-slow emulated asan ubsan tsan faults valgrind fuzz
 
 lint: $(VENV)/extra-dev ## ruff, mypy, clang-format: report only
 	$(BIN)/ruff check .
