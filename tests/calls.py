@@ -56,6 +56,7 @@ def core_calls():
     matrix = floats(3, 50, dtype=np.float64)
     yield "orthonormalize", _core.orthonormalize, (matrix.copy(),)
     yield "spectral_sigma", _core.spectral_sigma, (matrix[:, ::2],)
+    yield "spectral_sigma_of_plain", _core.spectral_sigma_of_plain, (matrix, 0)
     yield "spectral_power", _core.spectral_power, (matrix, np.ones(3), np.ones(50), 5, 0, 1e-12, 2)
     filters, gram = floats(3, 3, 3, 4, dtype=np.float64), np.zeros((3, 5, 3, 3))
     _core.frequency_gram(filters, gram, 1)
@@ -73,6 +74,8 @@ def core_calls():
         ("conv transposed", x, turned, transposed, double),
     ):
         yield label, _core.conv, (source, layer, bias, scale, out, moments, geometry, tanh, 1.0, 2)
+    small = (False, x[:1, :2, :5, :5].copy(), weight[:, :2].copy(), bias, np.empty((1, 3, 5, 5), np.float32))
+    yield "conv_plain", _core.conv_plain, (*small, 1, 1, 0, 1, "zeros", "tanh", 1.0, "NCHW")
     yield "conv moments", _core.conv, (x, weight, None, None, None, moments, plain, linear, 1.0, 2)
     for label, grad, layer, geometry in (
         ("conv_backward", same, weight, plain),
@@ -178,7 +181,7 @@ def public_calls():
 
 INITIALISERS = ("uniform", "normal", "trunc_normal", "orthogonal", "xavier_uniform", "xavier_normal")
 INITIALISERS += ("kaiming_uniform", "kaiming_normal")
-# Needs no arrays and prints, returns what it was made with, or is told by others in this list.
+# Takes no arrays (it prints, or reads folders), returns what it was made with, or is told by others in this list.
 NOT_CALLED = {
     "show_runtime",
     "Diagnosis",
