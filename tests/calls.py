@@ -191,4 +191,16 @@ NOT_CALLED = {
     "__version__",
     "FrequencyResponse",
 }
-NOT_CALLED |= {"OperatorNorm", "NATURAL", "OPPONENT_AXES", "color", "demo", "init", "prediction", "rng", "spectral"}
+NOT_CALLED |= {
+    "Scan",
+    "scan",
+    "OperatorNorm",
+    "NATURAL",
+    "OPPONENT_AXES",
+    "color",
+    "demo",
+    "init",
+    "prediction",
+    "rng",
+    "spectral",
+}
