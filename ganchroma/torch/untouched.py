@@ -30,7 +30,7 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
         Put back: parameters, buffers, gradients, ``requires_grad``, ``training`` flags, hooks, and all other
         attributes; of dictionaries, lists, sets and arrays the contents, of random generators the state. Of a function,
         the modules that it refers to (`modules_of`); likewise whatever else runs a forward in the body. A graph that
-        waits for its backward still can use them.
+        waits for its backward still can use them. Without any, random states alone.
     seed : int, optional
         Below `SEEDS`. Of the random numbers of PyTorch, NumPy and Python in the body.
 
@@ -54,7 +54,8 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
                 with _disable_current_modes():
                     stack.enter_context(_one(part))
 
-        stack.callback(register_module_forward_pre_hook(keep).remove)
+        if modules:
+            stack.callback(register_module_forward_pre_hook(keep).remove)
         if any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in parts):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if seed is not None:
