@@ -78,7 +78,7 @@ def memory(data: DataSet, pictures: int | None) -> dict[str, float]:
         "import ganchroma as gch\n"
         "from ganchroma.scanning import places\n"
         "find, most = places.find, json.loads(sys.argv[2])\n"
-        "places.find = lambda paths: itertools.islice(find(paths), most)\n"
+        "places.find = lambda *given: itertools.islice(find(*given), most)\n"
         "gch.scan(sys.argv[1], workers=2, show_progress=False)\n"
         "who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)\n"
         "print(json.dumps([resource.getrusage(one).ru_maxrss / 1024 for one in who]))\n"
