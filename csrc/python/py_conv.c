@@ -257,7 +257,7 @@ static PyObject *conv_plain(PyObject *module, gch_py_args args, Py_ssize_t nargs
         call.bias = PyArray_DATA(bias);
     }
     if (!PyFloat_CheckExact(args[PLAIN_SCALE])) Py_RETURN_NONE;
-    call.output_scale = PyFloat_AS_DOUBLE(args[PLAIN_SCALE]);
+    call.output_scale = PyFloat_AsDouble(args[PLAIN_SCALE]);
     ptrdiff_t result[2];
     if (!isfinite(call.output_scale) || gch_conv_output_size(&call, result) != GCH_OK) Py_RETURN_NONE;
     const double work = gch_py_conv_work(&call);

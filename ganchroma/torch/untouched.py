@@ -54,10 +54,10 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
                 with _disable_current_modes():
                     stack.enter_context(_one(part))
 
-        if modules:
-            stack.callback(register_module_forward_pre_hook(keep).remove)
         if any(hasattr(part, "_orig_mod") or part._compiled_call_impl is not None for part in parts):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
+        elif modules:  # PyTorch warns of compiled modules under a hook for all
+            stack.callback(register_module_forward_pre_hook(keep).remove)
         if seed is not None:
             torch.manual_seed(seed)
             np.random.seed(seed % 2**32)  # noqa: NPY002  the global state is what a user's module would draw from
