@@ -3,6 +3,8 @@
 import math
 import os
 import stat
+from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -144,6 +146,13 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         raise ValueError(f"{path}: {reason_of(error)}") from error
 
 
+def npz_bytes(arrays: Mapping[str, Any]) -> bytes:
+    """What an .npz file of these arrays holds: the same bytes for the same arrays."""
+    buffer = BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 def read_npz(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
     """The arrays of an open .npz file; whatever else the archive holds is left out.
 
@@ -170,18 +179,18 @@ def read_npz(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
 
 
 def _read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
-    read_npy_shape(stream, size)
+    read_npy_header(stream, size)
     stream.seek(0)
     array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
 
 
-def read_npy_shape(stream: IO[bytes], size: int) -> tuple[int, ...]:
-    """The shape in the header of a .npy file of `size` bytes, which is believed only as far as the file goes."""
+def read_npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """(shape, whether in Fortran's order, dtype) of a .npy file of `size` bytes, believed only as far as it goes."""
     try:
         version = np.lib.format.read_magic(stream)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = header(stream)
+        shape, fortran, dtype = header(stream)
     except ValueError:
         raise ValueError("it does not begin as a .npy file does") from None
     if dtype.hasobject:
@@ -189,7 +198,7 @@ def read_npy_shape(stream: IO[bytes], size: int) -> tuple[int, ...]:
     held, wanted = size - stream.tell(), math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or wanted > held:
         raise ValueError(f"it is cut off or damaged: an array of shape {shape} needs {wanted} bytes, {held} follow")
-    return tuple(shape)
+    return tuple(shape), fortran, dtype
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:

@@ -5,7 +5,6 @@ import os
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
-from io import BytesIO
 from typing import Any, Self
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
 from ganchroma._arrays import as_array, check_integer
-from ganchroma._files import check_path, read_npz, write_bytes
+from ganchroma._files import check_path, npz_bytes, read_npz, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import LevelRecords
 from ganchroma.color import Rule, image_records, parse_rule
@@ -352,9 +351,7 @@ class ChromaStats:
         OSError
             If the file can't be written; what stood there is then untouched.
         """
-        buffer = BytesIO()
-        np.savez(buffer, **self.state())  # type: ignore[arg-type]
-        write_bytes(path, buffer.getvalue())
+        write_bytes(path, npz_bytes(self.state()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ChromaStats":

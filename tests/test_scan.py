@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import multiprocessing
 import os
 
 import numpy as np
@@ -303,7 +304,7 @@ def test_a_picture_that_ends_its_process_is_left_out(pictures, monkeypatch, smal
         return plain(unit, how)
 
     monkeypatch.setattr(engines, "measure", measured)  # forked workers have it, too
-    monkeypatch.setattr(engines, "start_method", lambda: "fork")
+    monkeypatch.setattr(multiprocessing, "get_context", lambda plain=multiprocessing.get_context: plain("fork"))
     found = scan(pictures.folder, workers=2)
     assert (bad, "the process that decoded it came to an end") in found.unreadable
     assert len(found.unreadable) == len(pictures.broken) + 1

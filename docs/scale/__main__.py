@@ -75,9 +75,9 @@ def _speed(data: DataSet, one: dict[str, float], two: dict[str, float]) -> list[
         *rows,
         "",
         "Pillow was chosen: one library for every format that data sets come in, transparency, palettes and CMYK "
-        "included, already here for reports, and it says of a truncated file that it is one. The fastest reads JPEG "
-        "alone, or needs a library that pip does not bring; OpenCV is faster, and would be a second large "
-        "dependency. All give the same pixels.\n",
+        "included, already here for reports, and it says of a truncated file that it is one. "
+        "The decoders that read JPEG alone, simplejpeg and PyTurboJPEG, are timed where they are installed; OpenCV is "
+        "faster, and would be a second large dependency.\n",
     ]
 
 

@@ -5,12 +5,11 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 
-from ganchroma._files import read_npz, write_bytes
+from ganchroma._files import npz_bytes, read_npz, write_bytes
 from ganchroma.scanning.containers import Found, Place
 from ganchroma.scanning.measuring import BINS, Extreme, Part
 from ganchroma.stats import ChromaStats
@@ -91,10 +90,8 @@ def save(path: str, progress: Progress, settings: dict[str, Any]) -> None:
         "most_colorful": part.most_colorful,
         "unreadable": part.unreadable,
     }
-    state = BytesIO()
     text = np.frombuffer(json.dumps(told).encode(), np.uint8)
-    np.savez(state, progress=text, **part.stats.state())  # type: ignore[arg-type]
-    write_bytes(path, state.getvalue())
+    write_bytes(path, npz_bytes({"progress": text, **part.stats.state()}))
 
 
 def load(path: str, settings: dict[str, Any]) -> Progress | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._files import read_npy_shape, reason_of
+from ganchroma._files import read_npy_header, reason_of
 
 _NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 PICTURES = frozenset(f".{name}" for name in _NAMES.split())
@@ -145,9 +145,7 @@ def _npz_rows(path: str, member: str) -> Iterator[NDArray[Any]]:
     import zipfile
 
     with zipfile.ZipFile(path) as archive, archive.open(f"{member}.npy") as stream:
-        version = np.lib.format.read_magic(stream)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(stream)
+        shape, fortran, dtype = read_npy_header(stream, archive.getinfo(f"{member}.npy").file_size)
         if fortran and len(shape) > 1:
             with np.load(path, allow_pickle=False) as arrays:
                 whole = arrays[member]
@@ -165,13 +163,13 @@ def _shapes(path: str) -> Iterator[tuple[str, tuple[int, ...]]]:
 
     if _suffix(path) == ".npy":
         with open(path, "rb") as stream:
-            yield "", read_npy_shape(stream, os.path.getsize(path))
+            yield "", read_npy_header(stream, os.path.getsize(path))[0]
         return
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             if entry.filename.endswith(".npy"):
                 with archive.open(entry) as part:
-                    yield entry.filename.removesuffix(".npy"), read_npy_shape(part, entry.file_size)
+                    yield entry.filename.removesuffix(".npy"), read_npy_header(part, entry.file_size)[0]
 
 
 def _suffix(name: str) -> str:

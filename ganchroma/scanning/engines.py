@@ -98,11 +98,6 @@ def piecewise(unit: Unit, attempt: Callable[[Unit], Part | None]) -> Part:
     return first
 
 
-def start_method() -> str:
-    """How processes begin: as this platform prefers or the program chose."""
-    return multiprocessing.get_start_method()
-
-
 class _Worker:
     """A process that measures one unit after the other."""
 
@@ -115,9 +110,9 @@ class _Worker:
             )
 
     def _start(self) -> None:
-        context = multiprocessing.get_context(start_method())
+        context = multiprocessing.get_context()  # as this platform prefers or the program chose
         self.connection, other = context.Pipe()
-        self.process: Any = context.Process(target=_serve, args=(other, self.measuring), daemon=True)  # type: ignore[attr-defined]
+        self.process: Any = context.Process(target=_serve, args=(other, self.measuring), daemon=True)
         self.process.start()
         other.close()  # with its end in one process alone, that the process ended is the end of the pipe
 

@@ -3,11 +3,10 @@
 from io import BytesIO
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 
-from ganchroma._files import read_npz
+from ganchroma._files import npz_bytes, read_npz
 from ganchroma.stats import ChromaStats
 
 __all__ = ["all_reduce"]
@@ -42,7 +41,7 @@ def all_reduce(stats: ChromaStats, group: Any = None) -> ChromaStats:
 
     Examples
     --------
-    >>> import ganchroma as gch
+    >>> import numpy as np, ganchroma as gch
     >>> stats = gch.ChromaStats().update(np.zeros((2, 3, 4, 4), np.uint8))
     >>> gch.torch.all_reduce(stats).summary().images
     2
@@ -51,18 +50,12 @@ def all_reduce(stats: ChromaStats, group: Any = None) -> ChromaStats:
         raise TypeError(f"stats must be a ChromaStats, got {type(stats).__name__}")
     if not (dist.is_available() and dist.is_initialized()):
         return stats
-    states = _gather(_packed(stats), group)
+    states = _gather(npz_bytes(stats.state()), group)
     del states[dist.get_rank(group)]
     others = [ChromaStats.from_state(read_npz(BytesIO(state))) for state in states]
     for other in others[1:]:
         others[0].merge(other)
     return stats.merge(others[0]) if others else stats
-
-
-def _packed(stats: ChromaStats) -> bytes:
-    buffer = BytesIO()
-    np.savez(buffer, **stats.state())  # type: ignore[arg-type]
-    return buffer.getvalue()
 
 
 def _gather(data: bytes, group: Any) -> list[bytes]:
