@@ -9,9 +9,12 @@ import pytest
 import ganchroma
 from ganchroma import _core
 
-# Set by the sanitizer targets: testing another build than the one just made would find nothing, quietly.
+# Set by the sanitizer targets: testing another build than the one just made would find nothing, quietly. The processes
+# that tests start must find it too, wherever they are, and not what lies in their current directory.
 if wanted := os.environ.get("GANCHROMA_BUILD"):
-    assert Path(ganchroma.__file__).is_relative_to(Path(wanted).resolve()), ganchroma.__file__
+    build = Path(wanted).resolve()
+    assert Path(ganchroma.__file__).is_relative_to(build), ganchroma.__file__
+    os.environ.update(PYTHONPATH=str(build), PYTHONSAFEPATH="1")
 
 
 def pytest_report_header():

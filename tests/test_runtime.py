@@ -173,6 +173,12 @@ def test_the_best_set_runs_unless_told_otherwise():
     assert run_python("from ganchroma import _core; print(_core.isa())").stdout.strip() == _core.available_isas()[-1]
 
 
+def test_a_fresh_interpreter_finds_the_same_build():
+    """Else the subprocesses of a test under a sanitizer would run without it, quietly."""
+    result = run_python("from ganchroma import _core; print(_core.__file__)")
+    assert result.stdout.strip() == _core.__file__
+
+
 @pytest.mark.parametrize("name", _core.available_isas())
 def test_the_environment_limits_the_set(name):
     result = run_python("from ganchroma import _core; print(_core.isa())", environment={"GANCHROMA_MAX_ISA": name})
