@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.c)
 
-.PHONY: help demo test test-slow test-c check-all lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind fuzz fuzzers bad-inputs notebooks parity check-prediction \
+.PHONY: help demo test test-slow test-c check-all lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind coverage fuzz fuzzers bad-inputs notebooks parity check-prediction \
     operator-norm claims confusion scale wheel clean core c-checks
 
 help: ## list what can be made
@@ -29,7 +29,7 @@ test-slow: $(VENV)/extra-test ## the tests that take longer
 	$(PYTEST) -m slow
 
 check-all: ## everything that can be checked, one after the other: an hour and more
-	$(SUBMAKE) lint test test-slow emulated asan ubsan tsan faults valgrind fuzz
+	$(SUBMAKE) lint test test-slow emulated asan ubsan tsan faults valgrind coverage fuzz
 
 lint: $(VENV)/extra-dev ## ruff, mypy, clang-format: report only
 	$(BIN)/ruff check .
@@ -166,15 +166,15 @@ emulated: ## the C checks on AArch64 (NEON), on an AVX2 processor and on one wit
 # -- sanitizers: a build of their own in build/, the installed one stays as it is -----------------------------------
 
 SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
-    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py -p no:cacheprovider -m "not slow" -k "not torch" tests
+    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py -k "not torch" tests
 # -g1: line numbers are enough, and whole debug information doubles the time to compile.
 ASAN := -DGCH_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
 UBSAN := -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
 
-define sanitize # name, flags, environment of pytest
+define sanitize # name, flags, environment of pytest, what it runs
 	$(SUBMAKE) test-c C_BUILD=build/$(1)/c C_FLAGS='$(2)'
 	@GANCHROMA_CFLAGS='$(2)' $(BIN)/python setup.py --quiet build --build-base build/$(1) --build-lib build/$(1)/lib
-	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST) $(SANITIZED)
+	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST) -p no:cacheprovider -m "not slow" $(or $(4),$(SANITIZED))
 endef
 
 asan: $(VENV)/extra-test ## wrong addresses and undefined behaviour, in the C checks (leaks too) and the Python tests
@@ -186,6 +186,21 @@ ubsan: $(VENV)/extra-test ## undefined behaviour alone: faster
 faults: $(VENV)/extra-test ## each allocation failing in turn: of the core in a build of its own, and of Python in every function of the core
 	@GANCHROMA_CFLAGS=-DGCH_FAULTS $(BIN)/python setup.py --quiet build --build-base build/faults --build-lib build/faults/lib
 	GANCHROMA_BUILD=build/faults/lib PYTHONPATH=build/faults/lib $(PYTEST) -p no:cacheprovider tests/test_memory.py
+
+# The kernels are left out: each pixel would count the lines that it passes. So are the tests of what does not call C
+# itself. What a child of a fork passes is not counted, and where one instruction set alone goes, by its machine only.
+COVERAGE := -DGCH_FAULTS --coverage -fprofile-update=atomic -fprofile-exclude-files=csrc/kernels/ -O1
+COVERED := $(wildcard $(patsubst %,tests/test_%.py,activation bad_inputs color conv* frequency hostile_arrays layer memory moments \
+    operator_norm rng runtime spectral stats* torch_stream))
+GCOVR = $(BIN)/gcovr --add-tracefile build/coverage/lines.json
+
+coverage: $(VENV)/extra-dev ## lines and branches of C that tests pass: below 95 % of the lines of the core or of the binding it fails; needs GCC
+	@mkdir -p build/coverage && find build/coverage -name '*.gcda' -delete
+	$(call sanitize,coverage,$(COVERAGE),,$(COVERED))
+	@$(BIN)/gcovr --root . --filter csrc/ --json build/coverage/lines.json build/coverage
+	@$(GCOVR) --txt - --json-summary build/coverage/summary.json
+	@$(GCOVR) --txt-metric branch
+	@for part in core python; do $(GCOVR) --filter csrc/$$part/ --fail-under-line 95 >/dev/null || exit 1; done
 
 valgrind: $(VENV)/extra-test ## memory errors and leaks with frames of ours, on AVX2: valgrind hides AVX-512
 	$(call need,valgrind,valgrind)

@@ -337,6 +337,7 @@ def test_wrong_arguments(arguments, options, error, words):
         (3, np.zeros((5, 8, 3))[:, ::2]),
         (3, None),
         (4, np.zeros((5, 4, 3))),
+        (4, np.zeros((4, 4, 3), complex)),
         (4, np.zeros((5, 4, 2), complex)),
         (5, 6),
         (5, -1),
