@@ -10,7 +10,7 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.c)
 
-.PHONY: help demo test test-slow test-c check-all lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind coverage fuzz fuzzers bad-inputs notebooks parity check-prediction \
+.PHONY: help demo test test-slow test-c check-all lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind coverage reliability fuzz fuzzers bad-inputs notebooks parity check-prediction \
     operator-norm claims confusion scale wheel clean core c-checks
 
 help: ## list what can be made
@@ -82,6 +82,10 @@ confusion: $(VENV)/extra-test ## the diagnosis on labelled cases never seen: wri
 scale: $(VENV)/extra-test ## 20,000 pictures scanned in every way, beside decoding alone: writes docs/scale.md
 	$(SUBMAKE) core
 	PYTHONPATH=docs $(BIN)/python -m scale
+
+reliability: $(VENV)/extra-dev ## counts all that is done to break it: hours, and goes on where it was interrupted; writes docs/reliability.md
+	$(SUBMAKE) core
+	$(BIN)/python docs/reliability.py
 
 bad-inputs: $(VENV)/extra-test ## what every function says of every wrong argument: writes build/bad_inputs.md
 	$(SUBMAKE) core

@@ -53,7 +53,7 @@ def is_array(item):
 
 @with_faults
 @pytest.mark.parametrize(("label", "function", "arguments"), CORE, ids=IDS)
-def test_the_core_without_memory(label, function, arguments):
+def test_the_core_without_memory(label, function, arguments, record_property):
     if label in ("rng_torch_uniform", "rng_torch_normal", "rng_torch_shuffle", "stats_positions", "orthonormalize"):
         arguments = tuple(item.copy() if is_array(item) else item for item in arguments)
     outputs = [item for item in arguments if is_array(item)]
@@ -61,6 +61,7 @@ def test_the_core_without_memory(label, function, arguments):
     _core.fail_allocation(0)
     function(*arguments)
     asked = _core.fail_allocation(0)
+    record_property("in the core, called by the binding", asked)
     known = [item.copy() for item in outputs]
     for n in range(1, asked + 1):
         for item, value in zip(outputs, start, strict=True):
@@ -79,12 +80,13 @@ def test_the_core_without_memory(label, function, arguments):
 
 @with_faults
 @pytest.mark.parametrize("label", sorted(public_calls()))
-def test_public_functions_without_memory(label):
+def test_public_functions_without_memory(label, record_property):
     function, given = public_calls()[label]
     _core.fail_allocation(0)
     function(**given)
-    asked = _core.fail_allocation(0)
-    for n in range(1, min(asked, 60) + 1):
+    asked = min(_core.fail_allocation(0), 60)
+    record_property("in the core, called by public functions", asked)
+    for n in range(1, asked + 1):
         _core.fail_allocation(n)
         with pytest.raises(MemoryError):
             function(**given)
@@ -119,8 +121,10 @@ print("swept", swept)
 """
 
 
-def test_the_binding_without_memory():
+def test_the_binding_without_memory(record_property):
     pytest.importorskip("_testcapi")
     result = run_python(SWEEP, paths=["tests"])
     assert result.returncode == 0, result.stderr
-    assert int(result.stdout.split()[1]) > 300
+    swept = int(result.stdout.split()[1])
+    record_property("of Python, in functions of the binding", swept)
+    assert swept > 300
