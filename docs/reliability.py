@@ -101,7 +101,7 @@ def fuzz(run: Run) -> Iterator[Row]:
     targets = counted(r"^(fuzz_\w+)$(?s:.*?)^stat::number_of_executed_units: +(\d+)$", run.output)
     for name, executed in targets:
         yield f"executions of `{name}`", number(executed)
-    examples = counted(r"(\d+) passing examples, 0 failing examples", run.output)
+    examples = counted(r"(\d+) passing(?: examples)?, 0 failing", run.output)  # older: "1 passing examples"
     yield f"hostile arrays of Hypothesis, in {len(passed(run))} tests", number(sum(map(int, examples)))
 
 

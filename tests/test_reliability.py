@@ -27,7 +27,7 @@ tests/test_hostile_arrays.py::test_other_memory_the_same_answer:
 
   - during generate phase (1.05 seconds):
     - Typical runtimes: ~ 1-40 ms, of which < 1ms in data generation
-    - 100 passing examples, 0 failing examples, 12 invalid examples
+    - 100 passing, 0 failing, and 36 invalid test cases
 
     - 1100 passing examples, 0 failing examples, 0 invalid examples
 """
