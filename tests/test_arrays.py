@@ -40,6 +40,22 @@ def test_subclasses_become_plain_arrays():
     assert type(as_array(np.zeros(3).view(Named), "x")) is np.ndarray
 
 
+def test_no_code_of_a_subclass_runs_while_the_core_takes_its_arrays():
+    # It might change an array that has been checked already.
+    calls = []
+
+    class Watched(np.ndarray):
+        def __array_finalize__(self, source):
+            calls.append(source)
+
+    x = np.arange(8, dtype=np.float32)[::2].view(Watched)
+    images = np.zeros((1, 3, 2, 2), ">f4").view(Watched)
+    calls.clear()
+    _core.activate(x, (0, 0.0, 0.0), np.empty(4, np.float32), 1)
+    _core.color_quantize(images, np.empty((1, 3, 2, 2), np.uint8), 0.0, 1.0, 0, 1)
+    assert calls == []
+
+
 class OnlyDLPack:
     """An array of another library that speaks DLPack and nothing else."""
 

@@ -43,6 +43,10 @@ static int module_exec(PyObject *module)
     return 0;
 }
 
+/* Without the GIL: nothing here or below changes after the import but counters of the runtime and the table in use
+ * (by tests), which are atomic, and what a call was given. References are borrowed only from tuples and the arguments
+ * of the call. Arrays are read as NumPy reads them, without a lock: the caller changes neither their shape nor what
+ * they hold meanwhile. Generators that several threads draw from have a lock in Python. */
 static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, module_exec},
 #if PY_VERSION_HEX >= 0x030c0000 && !defined(Py_LIMITED_API)

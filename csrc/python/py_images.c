@@ -32,7 +32,8 @@ PyArrayObject *gch_py_images(PyObject *object, const char *name, int writable, s
         }
         Py_INCREF(object);
     } else {
-        array = (PyArrayObject *)PyArray_FROM_OF(object, NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED);
+        const int flags = NPY_ARRAY_ALIGNED | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY;
+        array = (PyArrayObject *)PyArray_FROM_OF(object, flags);
         if (array == NULL) return NULL;
     }
     images->data = PyArray_BYTES(array);

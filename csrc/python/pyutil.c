@@ -32,7 +32,7 @@ static int check_array(PyObject *object, const char *name, int type, int ndim)
 PyArrayObject *gch_py_input(PyObject *object, const char *name, int type, int ndim)
 {
     if (check_array(object, name, type, ndim) < 0) return NULL;
-    int flags = NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED;
+    int flags = NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY;
     return (PyArrayObject *)PyArray_FROM_OF(object, flags);
 }
 

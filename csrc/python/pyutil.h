@@ -2,7 +2,9 @@
  *
  * The rules of this layer. Functions of _core are positional and private: Python code has already checked the
  * arguments for people and made the outputs. The checks here only make sure that no call whatever can crash: type,
- * number of dimensions, sizes that must agree. Arrays come in C-contiguous, images of convolutions also channels-last; outputs are never copied.
+ * number of dimensions, sizes that must agree. Arrays come in C-contiguous, images of convolutions also
+ * channels-last; outputs are never copied. An input of a subclass comes in as a plain array: once the first array is
+ * checked, no Python code runs that might change it.
  */
 #ifndef GCH_PYTHON_PYUTIL_H
 #define GCH_PYTHON_PYUTIL_H
