@@ -123,7 +123,7 @@ def runtime_info() -> dict[str, Any]:
         "platform": platform.platform(),
         "isa": _core.isa(),
         "available_isas": list(_core.available_isas()),
-        "threads": resolve_threads(None),
+        "threads": resolve_threads(None) if _core.has_openmp() else 1,
         "processors": processor_limit(),
         "openmp": _core.has_openmp(),
         "openmp_libraries": openmp_libraries(),
@@ -148,4 +148,6 @@ def show_runtime() -> None:
     """
     for key, value in runtime_info().items():
         text = ", ".join(value) if isinstance(value, list) else str(value)
+        if key == "openmp" and not value:
+            text += ": a serial build, every call runs on one thread, whatever threads= and GANCHROMA_NUM_THREADS say"
         print(f"{key:18s} {text or '-'}")

@@ -346,6 +346,15 @@ def test_show_runtime_prints_a_line_for_each_fact(capsys):
     assert lines["available_isas"] == ", ".join(_core.available_isas())
 
 
+def test_a_serial_build_says_so(capsys, monkeypatch):
+    monkeypatch.setattr(_core, "has_openmp", lambda: False)
+    with gch.threads(2):
+        gch.show_runtime()
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["openmp"].startswith("False: a serial build, every call runs on one thread")
+    assert lines["threads"] == "1"
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/maps"), reason="this system lists no mapped files")
 def test_openmp_libraries_are_found():
     libraries = openmp_libraries()
