@@ -10,8 +10,9 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
 C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.c)
 
-.PHONY: help demo test test-slow test-c check-all lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind coverage reliability fuzz fuzzers bad-inputs notebooks parity check-prediction \
-    operator-norm claims confusion scale wheel clean core c-checks
+.PHONY: help demo test test-slow test-c check-all lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind coverage \
+    reliability fuzz fuzzers bad-inputs notebooks parity check-prediction operator-norm claims confusion scale wheel clean core c-checks check-wheel \
+    serial
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -29,7 +30,7 @@ test-slow: $(VENV)/extra-test ## the tests that take longer
 	$(PYTEST) -m slow
 
 check-all: ## everything that can be checked, one after the other: an hour and more
-	$(SUBMAKE) lint test test-slow emulated asan ubsan tsan faults valgrind coverage fuzz
+	$(SUBMAKE) lint test test-slow check-wheel serial emulated asan ubsan tsan faults valgrind coverage fuzz
 
 lint: $(VENV)/extra-dev ## ruff, mypy, clang-format: report only
 	$(BIN)/ruff check .
@@ -93,6 +94,28 @@ bad-inputs: $(VENV)/extra-test ## what every function says of every wrong argume
 
 wheel: $(VENV)/extra-test ## source distribution and wheel, in dist/
 	$(BIN)/python -m build --quiet
+
+# What the tests need besides comes from .venv, through a .pth file; the package under test is the wheel's alone.
+WHEEL := build/wheel
+check-wheel: $(VENV)/extra-test ## what users install on Linux: source distribution -> repaired wheel -> tests where no checkout is
+	@rm -rf $(WHEEL) && mkdir -p $(WHEEL)
+	@echo 'Building the source distribution, and from it a wheel'
+	@$(BIN)/python -m build --quiet --no-isolation --sdist --outdir $(WHEEL)
+	@tar xzf $(WHEEL)/*.tar.gz -C $(WHEEL) && mv $(WHEEL)/ganchroma-*/ $(WHEEL)/clean
+	@GANCHROMA_ABI3=1 GANCHROMA_CFLAGS=-g0 $(BIN)/python -m build --quiet --no-isolation --wheel --outdir $(WHEEL)/made $(WHEEL)/clean
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir $(WHEEL) $(WHEEL)/made/*.whl
+	@cd $(WHEEL)/clean && rm -rf ganchroma ganchroma_program.py build *.egg-info
+	@$(BIN)/python -m venv --without-pip $(WHEEL)/env
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >$(WHEEL)/needed.pth
+	@mv $(WHEEL)/needed.pth $(WHEEL)/env/lib/python3*/site-packages
+	@$(BIN)/python -m pip --python $(WHEEL)/env/bin/python install -qq --no-deps --no-index $(WHEEL)/*.whl
+	@$(WHEEL)/env/bin/ganchroma info | grep 'ganchroma.libs/libgomp-'
+	cd $(WHEEL)/clean && GANCHROMA_BUILD=$(abspath $(WHEEL)/env) $(abspath $(WHEEL)/env/bin/python) -m pytest @tests/installed.txt
+
+serial: $(VENV)/extra-test ## built by a compiler without OpenMP: says so, and gives the same numbers
+	@CC='sh tests/without_openmp.sh' $(BIN)/python setup.py --quiet build --build-base build/serial --build-lib build/serial/lib
+	@PYTHONPATH=build/serial/lib $(BIN)/ganchroma info | grep 'one thread'
+	GANCHROMA_BUILD=build/serial/lib PYTHONPATH=build/serial/lib $(PYTEST) -p no:cacheprovider @tests/installed.txt
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist *.egg-info ganchroma/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis ganchroma-demo

@@ -3,6 +3,7 @@
 Switches (environment):
     GANCHROMA_CFLAGS    flags added to every compilation and to the link, e.g. "-fsanitize=address -g"
     GANCHROMA_OPENMP=0  build without OpenMP: serial, everything else the same
+    GANCHROMA_ABI3=1    keep to the limited API: one module, and one wheel, for Python 3.11 and all later ones
 """
 
 import os
@@ -64,7 +65,7 @@ class BuildCore(build_ext):
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, "probe.c")
             source.write_text(program)
-            command = [*self.compiler.compiler_so[:1], "-fopenmp", str(source), "-o", str(Path(folder, "probe"))]
+            command = [*self.compiler.compiler_so, "-fopenmp", str(source), "-o", str(Path(folder, "probe"))]
             try:
                 found = subprocess.run(command, capture_output=True, check=False).returncode == 0
             except OSError:
@@ -73,13 +74,16 @@ class BuildCore(build_ext):
 
 
 extra = shlex.split(os.environ.get("GANCHROMA_CFLAGS", ""))
+abi3 = os.environ.get("GANCHROMA_ABI3", "0") != "0"
 core = Extension(
     "ganchroma._core",
     sources(),
     depends=headers(),
     include_dirs=["csrc", np.get_include()],
-    define_macros=MACROS,
+    define_macros=[*MACROS, ("Py_LIMITED_API", "0x030b0000")] if abi3 else MACROS,
+    py_limited_api=abi3,
     extra_compile_args=[*COMPILE, *extra],
     extra_link_args=[*extra, "-lm"],
 )
-setup(ext_modules=[core], cmdclass={"build_ext": BuildCore})
+tag = {"bdist_wheel": {"py_limited_api": "cp311"}} if abi3 else {}
+setup(ext_modules=[core], cmdclass={"build_ext": BuildCore}, options=tag)

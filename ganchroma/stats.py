@@ -57,6 +57,8 @@ class ChromaStats:
 
     Notes
     -----
+    Not for several threads at once: give each its own, and merge them; the answer is the same.
+
     `summary().fixed` needs a sum for every position: 24 bytes a pixel of one image, kept while all images have one
     size of at most 1024 x 1024 pixels.
 

@@ -85,7 +85,7 @@ def repository_files():
 
 def need_tool(name):
     """The path of a program, or the test is skipped and says why."""
-    path = shutil.which(name)
+    path = shutil.which(name) or shutil.which(name, path=Path(sys.executable).parent)
     if path is None:
         pytest.skip(f"{name} is not installed")
     return path

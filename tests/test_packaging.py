@@ -1,6 +1,7 @@
 """What users install: the source distribution is complete, and the wheel made from it works in a clean environment."""
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,11 @@ import venv
 import zipfile
 from email.parser import Parser
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import setuptools
 from support import ROOT, need_tool, repository_files
 
 import ganchroma as gch
@@ -59,11 +62,23 @@ def clean(distributions, tmp_path_factory):
     return python
 
 
+def test_openmp_is_used_where_the_compiler_has_it(monkeypatch):
+    monkeypatch.setattr("setuptools.setup", lambda **options: None)
+    monkeypatch.chdir(ROOT)
+    setup = runpy.run_path("setup.py")
+    command = setup["BuildCore"](setuptools.Distribution())
+    found = {}
+    for name, compiler in {"none": ["sh", "tests/without_openmp.sh"], "two words": ["env", need_tool("gcc")]}.items():
+        command.compiler = SimpleNamespace(compiler_so=compiler)
+        found[name] = command.openmp_flag()
+    assert found == {"none": None, "two words": "-fopenmp"}
+
+
 def test_the_source_distribution_is_complete(distributions):
     with tarfile.open(distributions[0]) as archive:
         names = {member.split("/", 1)[1] for member in archive.getnames() if "/" in member}
-    left_out = {".gitignore", ".ci/run"}
-    wanted = {path.relative_to(ROOT).as_posix() for path in repository_files()} - left_out
+    files = {path.relative_to(ROOT).as_posix() for path in repository_files()}
+    wanted = {name for name in files if not name.startswith((".gitignore", ".ci/", ".github/"))}
     assert {"csrc/core/ganchroma.h", "csrc/kernels/simd/neon.h", "tests/oracle.py", "LICENSE"} <= wanted
     assert sorted(wanted - names) == []
 

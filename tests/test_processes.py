@@ -8,13 +8,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import run_python
+from support import need_tool, run_python
 
+import ganchroma
 from ganchroma import _core
 
 METHODS = [method for method in ("fork", "forkserver", "spawn") if method in multiprocessing.get_all_start_methods()]
 has_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
 has_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
+WHEEL_HAS_ONE = Path(ganchroma.__file__).parent.with_name("ganchroma.libs").is_dir()
 QUIET = "import warnings; warnings.simplefilter('ignore')\n"  # from Python 3.12 on a fork beside threads warns
 
 FORKS = """
@@ -104,19 +106,18 @@ def test_workers_of_a_data_loader(method, first, tmp_path):
 @has_torch
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(shutil.which("patchelf") is None, reason="patchelf is not installed")
+@pytest.mark.skipif(WHEEL_HAS_ONE, reason="the wheel brings an OpenMP of its own: all tests here run with it")
 def test_workers_beside_an_openmp_of_our_own(tmp_path):
     # As a repaired wheel has it: a copy of the runtime under another name, loaded before torch's.
-    import ganchroma
-
+    patchelf = need_tool("patchelf")
     package = Path(shutil.copytree(Path(ganchroma.__file__).parent, tmp_path / "ganchroma"))
     core = next(package.glob("_core*.so"))
     linked = subprocess.run(["ldd", core], capture_output=True, text=True, check=True).stdout
     runtime = next(line.split()[2] for line in linked.splitlines() if "libgomp" in line)
     copy = shutil.copy(runtime, package / "libgomp-ours.so.1")
-    subprocess.run(["patchelf", "--set-soname", "libgomp-ours.so.1", copy], check=True)
-    subprocess.run(["patchelf", "--replace-needed", "libgomp.so.1", "libgomp-ours.so.1", core], check=True)
-    subprocess.run(["patchelf", "--set-rpath", "$ORIGIN", core], check=True)
+    subprocess.run([patchelf, "--set-soname", "libgomp-ours.so.1", copy], check=True)
+    subprocess.run([patchelf, "--replace-needed", "libgomp.so.1", "libgomp-ours.so.1", core], check=True)
+    subprocess.run([patchelf, "--set-rpath", "$ORIGIN", core], check=True)
     imports = ["import ganchroma as gch", f"assert gch.__file__.startswith({str(tmp_path)!r})"]
     imports += ["import torch, torch.utils.data"]
     run_loader(tmp_path, "fork", imports, {"PYTHONPATH": str(tmp_path)})
