@@ -18,6 +18,7 @@ import setuptools
 from support import ROOT, need_tool, repository_files
 
 import ganchroma as gch
+from ganchroma import _core
 
 pytestmark = pytest.mark.timeout(600)  # it compiles twice, on machines that do other things too
 
@@ -62,6 +63,7 @@ def clean(distributions, tmp_path_factory):
     return python
 
 
+@pytest.mark.skipif(not _core.has_openmp(), reason="built without OpenMP: the compiler may have none")
 def test_openmp_is_used_where_the_compiler_has_it(monkeypatch):
     monkeypatch.setattr("setuptools.setup", lambda **options: None)
     monkeypatch.chdir(ROOT)
