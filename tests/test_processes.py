@@ -106,6 +106,7 @@ def test_workers_of_a_data_loader(method, first, tmp_path):
 @has_torch
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.skipif(not _core.has_openmp(), reason="built without OpenMP")
 @pytest.mark.skipif(WHEEL_HAS_ONE, reason="the wheel brings an OpenMP of its own: all tests here run with it")
 def test_workers_beside_an_openmp_of_our_own(tmp_path):
     # As a repaired wheel has it: a copy of the runtime under another name, loaded before torch's.
