@@ -2,6 +2,10 @@
 #ifndef GCH_COMMON_H
 #define GCH_COMMON_H
 
+#ifndef _GNU_SOURCE /* glibc hides clocks from -std=c11 */
+#    define _GNU_SOURCE 1
+#endif
+
 #include <stddef.h>
 #include <stdint.h>
 

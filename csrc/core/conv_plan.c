@@ -205,6 +205,9 @@ static void plan_bands(struct gch_conv_plan *plan)
     plan->bands = (positions - 1) / plan->band + 1;
     /* One line apart from a power of two, lest the filters' sums share cache sets. */
     plan->sum_filter = round_up(plan->band * plan->sum_row, GCH_CONV_COLUMNS) + GCH_CONV_COLUMNS;
+    const ptrdiff_t column = GCH_CONV_ROWS * GCH_CONV_FILTERS * GCH_CONV_BLOCK * plan->call.kernel[1];
+    plan->piece =
+        most(GCH_CONV_WATCHED / column / plan->call.kernel[0] / GCH_CONV_COLUMNS, 1) * GCH_CONV_COLUMNS;
 }
 
 static size_t output_bytes(const struct gch_conv_plan *plan)

@@ -15,6 +15,9 @@
  * planes do too. */
 enum { GCH_CONV_RUN = 4096, GCH_CONV_LAST_RUN = 128 };
 
+/* Multiply-adds, some milliseconds of them, after which a worker asks whether the call is stopped. */
+enum { GCH_CONV_WATCHED = 1 << 25 };
+
 struct gch_conv_phase {
     ptrdiff_t count; /* positions */
     ptrdiff_t taps, tap, first;
@@ -50,6 +53,8 @@ struct gch_conv_worker {
     ptrdiff_t *step;
     ptrdiff_t image; /* whose weights are packed; -1: none */
     int finite;      /* whether those weights are */
+    ptrdiff_t since; /* multiply-adds since it was asked whether the call is stopped */
+    int stopped;
 };
 
 struct gch_conv_plan {
@@ -77,6 +82,7 @@ struct gch_conv_plan {
     char *packed;                      /* shared weights, where there is no channel_scale */
     int finite;                        /* whether those weights are */
     char *zeros;                       /* a row of zeros */
+    ptrdiff_t piece; /* columns of a strip at a time: more of so many taps could not be stopped soon enough */
     struct gch_conv_worker *worker;
     int workers;
     size_t taken; /* bytes of the memory behind the plan */
@@ -104,8 +110,19 @@ ptrdiff_t gch_conv_staged_row(const struct gch_conv_plan *plan, const struct gch
                               ptrdiff_t below, ptrdiff_t tap);
 
 /* Where every output reads one input, the sums of rows from <= row < to of an image. */
-void gch_conv_run_points(const struct gch_conv_plan *plan, const struct gch_conv_worker *worker,
-                         ptrdiff_t image, ptrdiff_t from, ptrdiff_t to, const char *packed);
+void gch_conv_run_points(const struct gch_conv_plan *plan, struct gch_conv_worker *worker, ptrdiff_t image,
+                         ptrdiff_t from, ptrdiff_t to, const char *packed);
+
+/* After `work` multiply-adds of a worker: whether it must leave the rest undone. */
+static inline int gch_conv_stopped(struct gch_conv_worker *worker, ptrdiff_t work)
+{
+    worker->since += work;
+    if (worker->since >= GCH_CONV_WATCHED) {
+        worker->since = 0;
+        worker->stopped = gch_runtime_stopped();
+    }
+    return worker->stopped;
+}
 
 /* One item of work. */
 void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_conv_worker *worker);

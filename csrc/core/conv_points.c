@@ -13,8 +13,8 @@ static const char *input_at(const struct gch_conv_call *call, ptrdiff_t image, p
            (image * call->channels * plane + at) * (ptrdiff_t)gch_real_size(call->real);
 }
 
-void gch_conv_run_points(const struct gch_conv_plan *plan, const struct gch_conv_worker *worker,
-                         ptrdiff_t image, ptrdiff_t from, ptrdiff_t to, const char *packed)
+void gch_conv_run_points(const struct gch_conv_plan *plan, struct gch_conv_worker *worker, ptrdiff_t image,
+                         ptrdiff_t from, ptrdiff_t to, const char *packed)
 {
     const struct gch_conv_call *call = &plan->call;
     const ptrdiff_t size = (ptrdiff_t)gch_real_size(call->real), begin = from * call->size[1];
@@ -51,6 +51,7 @@ void gch_conv_run_points(const struct gch_conv_plan *plan, const struct gch_conv
                 points.weight = packed + (f * call->channels + channel * points.filters) * size;
                 points.sum = worker->sum + (f * plan->sum_filter + at - begin) * size;
                 plan->kernels->points(&points);
+                if (gch_conv_stopped(worker, points.count * points.channels * points.filters)) return;
             }
         }
     }

@@ -13,6 +13,9 @@ enum {
     MOST_SLOTS = 64,
     SLOT_SUMS = 1 << 21, /* in all slots together, about */
     COMBINED = 1024,     /* sums in an item of the tree */
+    PLANES = 12,         /* at a time, where there is much to do: tiles of any instruction set divide it */
+    TAPS = 7,            /* of a row: the widest tile */
+    WATCHED = 1 << 28,   /* multiply-adds, tens of milliseconds of them, between looks at whether to stop */
     GROUP = 4,           /* maps that a kernel of one tap takes at a time, as if they were its taps */
 };
 
@@ -189,6 +192,39 @@ static void merge(const struct gch_conv_products_plan *plan, const struct worker
     }
 }
 
+/* How many of `count` to take at a time, whole units of them, where each costs `work` multiply-adds. */
+static ptrdiff_t portion(ptrdiff_t count, ptrdiff_t unit, double work)
+{
+    const double fit = WATCHED / work / (double)unit;
+    if (fit * (double)unit >= (double)count) return count;
+    return (fit > 1 ? (ptrdiff_t)fit : 1) * unit;
+}
+
+/* One image, so little at a time that the call can be stopped in between. */
+static void sum_taps(const struct gch_conv_products_plan *plan, const struct gch_conv_products *all)
+{
+    const ptrdiff_t real = (ptrdiff_t)gch_real_size(plan->call.real), size = all->size[0] * all->size[1];
+    const double row = (double)size * (double)all->kw;
+    const ptrdiff_t planes = portion(all->planes, PLANES, row * (double)all->kh);
+    const ptrdiff_t rows = portion(all->kh, 1, row * (double)planes);
+    const ptrdiff_t columns = portion(all->kw, TAPS, (double)size * (double)planes);
+    struct gch_conv_products part = *all;
+    for (ptrdiff_t p = 0; p < all->planes; p += planes) {
+        part.a = (const char *)all->a + p * size * real;
+        part.planes = least(planes, all->planes - p);
+        for (ptrdiff_t y = 0; y < all->kh; y += rows) {
+            part.row = all->row + y * all->size[0];
+            part.kh = least(rows, all->kh - y);
+            for (ptrdiff_t x = 0; x < all->kw && !gch_runtime_stopped(); x += columns) {
+                part.offset = all->offset + x;
+                part.kw = least(columns, all->kw - x);
+                part.sum = (char *)all->sum + (p * all->sum_plane + y * all->sum_row + x) * real;
+                plan->kernels->products(&part);
+            }
+        }
+    }
+}
+
 static void sum_images(const struct gch_conv_products_plan *plan, ptrdiff_t index, struct worker *worker)
 {
     const struct gch_conv_product_sum *call = &plan->call;
@@ -197,7 +233,7 @@ static void sum_images(const struct gch_conv_products_plan *plan, ptrdiff_t inde
     const ptrdiff_t maps = least(plan->group, call->maps - map), plane = call->size[0] * call->size[1];
     const ptrdiff_t end = least((slot + 1) * plan->images, call->images),
                     rows = call->kernel[0] * call->size[0];
-    for (ptrdiff_t image = slot * plan->images; image < end; ++image) {
+    for (ptrdiff_t image = slot * plan->images; image < end && !gch_runtime_stopped(); ++image) {
         for (ptrdiff_t m = 0; m < maps; ++m) {
             const char *from = call->b == NULL ? NULL : map_at(call, image, map + m);
             if (plan->index != NULL) {
@@ -209,17 +245,19 @@ static void sum_images(const struct gch_conv_products_plan *plan, ptrdiff_t inde
             for (ptrdiff_t i = 0; i < rows; ++i)
                 row[i] = plan->row[i] < 0 ? plan->line : from + plan->row[i] * real;
         }
-        plan->kernels->products(&(struct gch_conv_products){
-            .a = (const char *)call->a + image * call->planes * plane * real,
-            .planes = call->planes,
-            .size = {call->size[0], call->size[1]},
-            .row = worker->row,
-            .offset = plan->offset,
-            .width = plan->width,
-            .kh = maps * call->kernel[0],
-            .kw = call->kernel[1],
-            .sum = worker->sum,
-        });
+        sum_taps(plan, &(struct gch_conv_products){
+                           .a = (const char *)call->a + image * call->planes * plane * real,
+                           .planes = call->planes,
+                           .size = {call->size[0], call->size[1]},
+                           .row = worker->row,
+                           .offset = plan->offset,
+                           .width = plan->width,
+                           .kh = maps * call->kernel[0],
+                           .kw = call->kernel[1],
+                           .sum = worker->sum,
+                           .sum_plane = maps * plan->taps,
+                           .sum_row = call->kernel[1],
+                       });
         merge(plan, worker, image, map, maps, plan->partial + slot * plan->sums * real,
               image > slot * plan->images);
     }

@@ -193,6 +193,17 @@ static void set_next(const struct band *band, struct gch_conv_strip *strip, ptrd
     strip->ahead = band->ahead;
 }
 
+/* Columns of a strip, a piece at a time; 0 where nothing is left, or the call is stopped. */
+static int next_piece(const struct band *band, struct gch_conv_strip *strip, ptrdiff_t end)
+{
+    const ptrdiff_t done = strip->end - strip->begin, taps = (ptrdiff_t)strip->kh * strip->kw;
+    if (gch_conv_stopped(band->worker, done * GCH_CONV_ROWS * strip->channels * strip->filters * taps))
+        return 0;
+    strip->begin = strip->end;
+    strip->end = least(end, strip->begin + band->plan->piece);
+    return strip->begin < end;
+}
+
 /* Both column phases of a stride of two at once. Their taps fall from column to column by one, so the two
  * lists are merged by column. */
 static void run_pair(const struct band *band, struct gch_conv_strip *strip, ptrdiff_t top, ptrdiff_t py)
@@ -223,10 +234,11 @@ static void run_pair(const struct band *band, struct gch_conv_strip *strip, ptrd
         pair.use[columns++] = use;
     }
     strip->offset = offset, strip->kw = columns;
-    strip->end = phase[0].count, strip->filters = (int)call->filters;
+    strip->end = strip->begin, strip->filters = (int)call->filters;
     strip->weight = weight[0], strip->sum = sum[0];
     pair.strip = *strip, pair.weight = weight[1], pair.sum = sum[1];
-    plan->kernels->pair(&pair);
+    while (next_piece(band, &pair.strip, phase[0].count))
+        plan->kernels->pair(&pair);
 }
 
 /* The strip's table of rows: rising taps of a turned strip read falling rows, from its last output to its
@@ -295,14 +307,16 @@ static void run_strip(const struct band *band, const struct gch_conv_segment *se
         const char *weight = band->packed + plan->weights[pair] * band->size;
         strip.offset = segment->staged ? segment->offset : plan->offset + px * call->kernel[1];
         strip.kw = (int)columns->phase[px].taps;
-        strip.end = least(segment->end, columns->phase[px].count);
+        const ptrdiff_t end = least(segment->end, columns->phase[px].count);
         for (ptrdiff_t f = 0; f < call->filters; f += GCH_CONV_FILTERS) {
             strip.filters = (int)least(GCH_CONV_FILTERS, call->filters - f);
             strip.weight = weight + band->channel * taps * strip.filters * band->size;
             strip.sum =
                 band->worker->sum + ((pair * call->filters + f) * plan->sum_filter + top) * band->size;
             if (plan->direct) set_result(band, &strip, f, position, turned);
-            plan->kernels->strip(&strip);
+            strip.begin = strip.end = segment->begin;
+            while (next_piece(band, &strip, end))
+                plan->kernels->strip(&strip);
             set_next(band, &strip, position, 0);
             weight += call->channels * taps * strip.filters * band->size;
         }
@@ -380,7 +394,8 @@ static void run_block(const struct band *band)
     if (plan->call.x_last) turn(band);
     for (int i = 0; i < plan->segments; ++i)
         if (plan->segment[i].staged) stage(band, &plan->segment[i]);
-    for (ptrdiff_t position = band->from; position < band->to; position += GCH_CONV_ROWS)
+    for (ptrdiff_t position = band->from; position < band->to && !band->worker->stopped;
+         position += GCH_CONV_ROWS)
         for (ptrdiff_t py = 0; py < plan->axis[0].phases; ++py)
             for (int i = 0; i < plan->segments && position < plan->axis[0].phase[py].count; ++i)
                 run_strip(band, &plan->segment[i], position, py);
@@ -404,13 +419,14 @@ void gch_conv_run_item(struct gch_conv_plan *plan, ptrdiff_t index, struct gch_c
     const int finite = call->channel_scale != NULL ? worker->finite : plan->finite;
     band.skip = call->geometry.transposed && !finite;
     if (plan->points) gch_conv_run_points(plan, worker, band.image, band.from, band.to, band.packed);
-    for (band.channel = 0; band.channel < call->channels && !plan->points; band.channel += GCH_CONV_BLOCK) {
+    for (band.channel = 0; band.channel < call->channels && !plan->points && !worker->stopped;
+         band.channel += GCH_CONV_BLOCK) {
         band.channels = (int)least(GCH_CONV_BLOCK, call->channels - band.channel);
         look_ahead(&band);
         run_block(&band);
     }
     if (plan->streamed) plan->kernels->settle();
-    if (plan->direct || finish_band(&band)) return;
+    if (worker->stopped || plan->direct || finish_band(&band)) return;
     for (ptrdiff_t position = band.from; position < band.to; ++position)
         for (ptrdiff_t py = 0; py < plan->axis[0].phases; ++py)
             if (position < plan->axis[0].phase[py].count) finish_row(&band, position, py);

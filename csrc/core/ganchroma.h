@@ -8,6 +8,10 @@
 #define GCH_GANCHROMA_H
 
 #include "common.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "kernels/activation.h"
 #include "kernels/color.h"
 #include "kernels/frequency.h"
@@ -40,6 +44,30 @@ void gch_runtime_leave(void);
 /* What OpenMP would use now in the calling thread; 1 in a forked child. */
 int gch_runtime_default_threads(void);
 int gch_runtime_has_openmp(void);
+
+/* Somebody who may end the calls of a thread in the midst of their work. `stop` is asked in that thread, from `due` on and
+ * every 50 ms or so; once it answers otherwise than 0, whatever runs for the thread leaves the rest undone and returns
+ * soon: outputs are undefined. */
+struct gch_watch {
+    int (*stop)(void *context);
+    void *context;
+    double due; /* as gch_runtime_seconds */
+    pthread_t thread;
+    atomic_int stopped;
+};
+
+/* From now on `watch`, or nobody, watches the calling thread, or its worker; what did so before. */
+struct gch_watch *gch_runtime_watch(struct gch_watch *watch);
+struct gch_watch *gch_runtime_watched(void);
+
+/* Whether to leave the rest undone. To be asked every few milliseconds, by every worker. */
+int gch_runtime_stopped(void);
+
+/* Of a clock that never goes back. */
+double gch_runtime_seconds(void);
+
+/* Some 50 us. */
+void gch_runtime_rest(void);
 
 /* -- memory ---------------------------------------------------------------------------------------------- */
 

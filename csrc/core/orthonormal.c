@@ -7,7 +7,7 @@
 void gch_orthonormalize(double *matrix, ptrdiff_t columns, ptrdiff_t first, ptrdiff_t last, double *shortest)
 {
     const struct gch_spectral_kernels *kernels = &gch_isa()->spectral[GCH_F64];
-    for (ptrdiff_t i = first; i < last; ++i) {
+    for (ptrdiff_t i = first; i < last && !gch_runtime_stopped(); ++i) {
         double *row = matrix + i * columns;
         for (ptrdiff_t j = 0; j < i; ++j) {
             const double *other = matrix + j * columns;

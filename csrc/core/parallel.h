@@ -7,7 +7,7 @@
 #ifndef GCH_CORE_PARALLEL_H
 #define GCH_CORE_PARALLEL_H
 
-#include "common.h"
+#include "core/ganchroma.h"
 
 #ifdef _OPENMP
 #    include <omp.h>
@@ -35,20 +35,43 @@ static inline int gch_parallel_default_threads(void)
 #endif
 }
 
-/* Runs task for first <= index < last on at most `threads` threads; returns when all are done. */
+#ifdef _OPENMP
+/* What the thread that made the call does while others have still work: somebody may want to stop them. */
+static inline void gch_parallel_wait(atomic_int *done)
+{
+    while (atomic_load(done) < omp_get_num_threads() && !gch_runtime_stopped())
+        gch_runtime_rest();
+}
+#endif
+
+/* Runs task for first <= index < last on at most `threads` threads; returns when all are done, or, where the call is
+ * stopped, when those are that had begun. */
 static inline void gch_parallel_for(ptrdiff_t first, ptrdiff_t last, int threads, gch_task task,
                                     void *context)
 {
     if (last - first < threads) threads = (int)(last - first);
 #ifdef _OPENMP
     if (threads > 1) {
-#    pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-        for (ptrdiff_t index = first; index < last; ++index)
-            task(context, index, omp_get_thread_num());
+        struct gch_watch *watch = gch_runtime_watched();
+        atomic_int done = 0;
+        atomic_ptrdiff_t next = first;
+#    pragma omp parallel num_threads(threads)
+        {
+            const int worker = omp_get_thread_num();
+            if (worker > 0) gch_runtime_watch(watch);
+            while (!gch_runtime_stopped()) { /* a loop of OpenMP's could not be left */
+                const ptrdiff_t index = atomic_fetch_add(&next, 1);
+                if (index >= last) break;
+                task(context, index, worker);
+            }
+            if (worker > 0) gch_runtime_watch(NULL);
+            atomic_fetch_add(&done, 1);
+            if (worker == 0 && watch != NULL) gch_parallel_wait(&done);
+        }
         return;
     }
 #endif
-    for (ptrdiff_t index = first; index < last; ++index)
+    for (ptrdiff_t index = first; index < last && !gch_runtime_stopped(); ++index)
         task(context, index, 0);
 }
 

@@ -202,7 +202,7 @@ enum gch_status gch_torch_normal(enum gch_real real, enum gch_torch_capability c
     struct job job = {&gch_isa()->torch[real], capability, out, 0, gch_real_size(real), mean, std};
     const ptrdiff_t rest = count % GCH_TORCH_BLOCK, whole = count - rest;
     const ptrdiff_t most = threads > 1 ? (ptrdiff_t)threads * CHUNKS_AHEAD * CHUNK : CHUNK;
-    for (ptrdiff_t done = 0; done < whole; done += job.count) {
+    for (ptrdiff_t done = 0; done < whole && !gch_runtime_stopped(); done += job.count) {
         job.count = whole - done < most ? whole - done : most;
         job.out = (char *)out + (size_t)done * job.size;
         draw_uniform(&engine, real, capability, job.out, job.count, 0, 1);
@@ -225,10 +225,13 @@ enum gch_status gch_torch_shuffle(struct gch_torch_state *state, int64_t *order,
     struct engine engine;
     if (first < 0 || last > count || load_engine(&engine, state, PTRDIFF_MAX) != GCH_OK) return GCH_BAD_VALUE;
     const int wide = count >= MOST_BY_32_BITS;
-    if (first == 0 && !wide)
-        for (ptrdiff_t i = 0; i < count; ++i)
-            order[i] = i;
+    const ptrdiff_t between = 1 << 18; /* looks at whether to stop */
+    for (ptrdiff_t i = 0; i < count && first == 0 && !wide; ++i) {
+        if (i % between == 0 && gch_runtime_stopped()) break;
+        order[i] = i;
+    }
     for (ptrdiff_t i = first; i < last; ++i) {
+        if (i % between == 0 && gch_runtime_stopped()) break;
         if (wide) {
             const uint64_t other = draw64(&engine) % ((uint64_t)i + 1);
             order[i] = i;

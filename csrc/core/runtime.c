@@ -1,9 +1,7 @@
-/* How many threads a call gets. */
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "core/ganchroma.h"
+/* How many threads a call gets, and who may end it. */
 #include "core/parallel.h"
+
+#include <time.h>
 
 /* Starting a team costs some 5 us; below about this many multiply-adds one thread is done sooner. */
 static const double grain = 2e5;
@@ -36,4 +34,41 @@ int gch_runtime_enter(int requested, double work)
     if (calls > 1) threads /= calls;
     if (work / grain < threads) threads = (int)(work / grain);
     return threads > 1 ? threads : 1;
+}
+
+static _Thread_local struct gch_watch *current;
+
+struct gch_watch *gch_runtime_watched(void) { return current; }
+
+struct gch_watch *gch_runtime_watch(struct gch_watch *watch)
+{
+    struct gch_watch *before = current;
+    current = watch;
+    return before;
+}
+
+int gch_runtime_stopped(void)
+{
+    const double interval = 0.05;
+    struct gch_watch *watch = current;
+    if (watch == NULL) return 0;
+    if (atomic_load_explicit(&watch->stopped, memory_order_relaxed)) return 1;
+    if (!pthread_equal(watch->thread, pthread_self()) || gch_runtime_seconds() < watch->due) return 0;
+    const int stop = watch->stop(watch->context) != 0;
+    watch->due = gch_runtime_seconds() + interval;
+    if (stop) atomic_store_explicit(&watch->stopped, 1, memory_order_relaxed);
+    return stop;
+}
+
+double gch_runtime_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void gch_runtime_rest(void)
+{
+    const struct timespec moment = {.tv_nsec = 50000};
+    nanosleep(&moment, NULL);
 }

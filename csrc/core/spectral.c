@@ -64,10 +64,12 @@ void gch_spectral_step(enum gch_real real, const void *matrix, ptrdiff_t rows, p
     for (int half = 0; half < 2; ++half) {
         if (half == !u_first) {
             gch_parallel_for(0, rows, threads, times_row, &left);
+            if (gch_runtime_stopped()) return;
             normalize(real, scratch, u, rows, eps);
         } else {
             gch_parallel_for(0, columns / COLUMNS + (columns % COLUMNS != 0), threads, transposed_columns,
                              &right);
+            if (gch_runtime_stopped()) return;
             normalize(real, scratch + rows, v, columns, eps);
         }
     }
@@ -125,9 +127,9 @@ enum gch_status gch_spectral_sigma(enum gch_real real, const void *matrix, ptrdi
     if (rows < 1 || rows > GCH_SPECTRAL_ROWS || columns < 0) return GCH_BAD_VALUE;
     const struct gch_spectral_kernels *kernels = &gch_isa()->spectral[real];
     const size_t stride = (size_t)columns * gch_real_size(real);
-    double gram[GCH_SPECTRAL_ROWS][GCH_SPECTRAL_ROWS], total = 0;
+    double gram[GCH_SPECTRAL_ROWS][GCH_SPECTRAL_ROWS] = {{0}}, total = 0;
     for (ptrdiff_t i = 0; i < rows; ++i) {
-        for (ptrdiff_t j = 0; j <= i; ++j) {
+        for (ptrdiff_t j = 0; j <= i && !gch_runtime_stopped(); ++j) {
             const char *first = (const char *)matrix + (size_t)i * stride;
             const char *second = (const char *)matrix + (size_t)j * stride;
             gram[i][j] = gram[j][i] = kernels->dot(first, second, columns);

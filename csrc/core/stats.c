@@ -153,7 +153,7 @@ enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule ru
         status = GCH_NO_MEMORY;
     } else {
         gch_parallel_for(0, items, threads, levels_chunk, &job);
-        for (ptrdiff_t i = 0; i < images->count; ++i) {
+        for (ptrdiff_t i = 0; i < images->count && !gch_runtime_stopped(); ++i) {
             const struct chunk_result *result = &job.results[i * chunks];
             records[i].sums = result->sums;
             extremes[i] = result->extremes;

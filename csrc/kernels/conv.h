@@ -121,8 +121,8 @@ struct gch_conv_stage {
     ptrdiff_t count, begin, end, first, stride;
 };
 
-/* One image of the gradient of a layer's weights: sum[plane][tap row][kx] = the sum over the pixels (y, x) of a
- * plane of a(y, x) * row[y](x + offset[kx]).
+/* One image of the gradient of a layer's weights: sum[plane * sum_plane + tap row * sum_row + kx] = the sum over the pixels
+ * (y, x) of a plane of a(y, x) * row[y](x + offset[kx]).
  *
  * Order of accumulation: column x adds to lane x mod 16. Along GCH_CONV_PRODUCT_COLUMNS columns at a time, blocks of as
  * many rows as make chains of GCH_CONV_PRODUCT_CHAIN at most: inside a block one chain of multiply-adds from zero, its
@@ -134,7 +134,8 @@ struct gch_conv_products {
     const ptrdiff_t *offset; /* per kx */
     ptrdiff_t width; /* columns of a row outside 0 <= column < width are never touched and count as zero */
     ptrdiff_t kh, kw;
-    void *sum; /* (planes, kh, kw) */
+    void *sum; /* (planes, kh, kw) of a larger one */
+    ptrdiff_t sum_plane, sum_row;
 };
 
 /* The gradient of a padded plane to that of the plane: each row and column of the padding is added, in order, to the

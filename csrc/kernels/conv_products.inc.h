@@ -148,7 +148,7 @@ GCH_INLINE void FN(product_tile)(const int PLANES, const int ROWS, const int COL
         FN(product_lanes)(total + i, sum + i);
     for (int p = 0; p < PLANES; ++p) {
         for (int r = 0; r < ROWS; ++r) {
-            REAL *to = (REAL *)s->sum + ((plane + p) * s->kh + ky + r) * s->kw + kx;
+            REAL *to = (REAL *)s->sum + (plane + p) * s->sum_plane + (ky + r) * s->sum_row + kx;
             for (int k = 0; k < COLUMNS; ++k)
                 to[k] = sum[(p * ROWS + r) * COLUMNS + k];
         }

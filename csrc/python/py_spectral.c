@@ -4,21 +4,34 @@
 
 enum { MOST_PLAIN = 20000 }; /* elements: some microseconds */
 
+struct wide {
+    enum gch_real real;
+    const void *matrix;
+    ptrdiff_t rows, columns;
+    double sigma;
+};
+
+static enum gch_status run_sigma(void *context, ptrdiff_t first, ptrdiff_t last)
+{
+    struct wide *job = context;
+    (void)first, (void)last;
+    return gch_spectral_sigma(job->real, job->matrix, job->rows, job->columns, &job->sigma);
+}
+
 static PyObject *sigma(PyObject *module, PyObject *given)
 {
     (void)module;
     PyArrayObject *matrix = gch_py_input(given, "matrix", -1, 2);
     if (matrix == NULL) return NULL;
-    double value = 0;
-    enum gch_status status;
+    struct wide job = {gch_py_real(matrix), PyArray_BYTES(matrix), PyArray_DIM(matrix, 0),
+                       PyArray_DIM(matrix, 1), 0};
     (void)gch_runtime_enter(1, 0);
-    Py_BEGIN_ALLOW_THREADS;
-    status = gch_spectral_sigma(gch_py_real(matrix), PyArray_BYTES(matrix), PyArray_DIM(matrix, 0),
-                                PyArray_DIM(matrix, 1), &value);
-    Py_END_ALLOW_THREADS;
+    PyObject *result = gch_py_run(run_sigma, &job, 1, (double)job.rows * (double)PyArray_SIZE(matrix));
     gch_runtime_leave();
     Py_DECREF((PyObject *)matrix);
-    return status == GCH_OK ? PyFloat_FromDouble(value) : gch_py_status(status);
+    if (result == NULL) return NULL;
+    Py_DECREF(result);
+    return PyFloat_FromDouble(job.sigma);
 }
 
 /* sigma of an array as it lies, its first dimension the rows, where nothing has to be asked, copied or said; else

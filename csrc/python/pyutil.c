@@ -1,7 +1,5 @@
 #include "python/pyutil.h"
 
-#include <time.h>
-
 int gch_py_count(const char *function, Py_ssize_t given, Py_ssize_t expected)
 {
     if (given == expected) return 0;
@@ -132,35 +130,43 @@ PyObject *gch_py_status(enum gch_status status)
     return NULL;
 }
 
-static double seconds(void)
+/* Of a watched call: Python's state while it is let go. */
+static int look_at_signals(void *context)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    PyThreadState **state = context;
+    PyEval_RestoreThread(*state);
+    const int stop = PyErr_CheckSignals() < 0;
+    *state = PyEval_SaveThread();
+    return stop;
 }
 
 PyObject *gch_py_run(gch_py_items items, void *context, ptrdiff_t count, double work)
 {
-    const double first_slice_work = 5e8, slice_seconds = 0.05, not_worth_a_switch = 1e4;
+    const double first_slice_work = 5e7, slice_seconds = 0.05, not_worth_a_switch = 1e4;
     ptrdiff_t done = 0, slice = count;
     if (work < not_worth_a_switch) return gch_py_status(items(context, 0, count)); /* some microseconds */
     if (work > first_slice_work) slice = (ptrdiff_t)((double)count * (first_slice_work / work));
     enum gch_status status = GCH_OK;
-    while (done < count && status == GCH_OK) {
+    PyThreadState *state;
+    struct gch_watch watch = {.stop = look_at_signals, .context = &state, .thread = pthread_self()};
+    struct gch_watch *before = gch_runtime_watch(&watch);
+    int stopped = 0;
+    while (done < count && status == GCH_OK && !stopped) {
         if (slice < 1) slice = 1;
         if (slice > count - done) slice = count - done;
-        double took;
-        Py_BEGIN_ALLOW_THREADS;
-        double start = seconds();
+        state = PyEval_SaveThread();
+        const double start = gch_runtime_seconds();
+        watch.due = start + 2 * slice_seconds; /* of a slice that takes much longer than it was meant to */
         status = items(context, done, done + slice);
-        took = seconds() - start;
-        Py_END_ALLOW_THREADS;
+        const double took = gch_runtime_seconds() - start;
+        PyEval_RestoreThread(state);
         done += slice;
-        if (done < count && PyErr_CheckSignals() < 0) return NULL;
+        stopped = atomic_load(&watch.stopped) || (done < count && PyErr_CheckSignals() < 0);
         if (took > 0) {
             double fit = (double)slice * (slice_seconds / took);
             slice = fit < (double)count ? (ptrdiff_t)fit : count;
         }
     }
-    return gch_py_status(status);
+    gch_runtime_watch(before);
+    return stopped ? NULL : gch_py_status(status);
 }

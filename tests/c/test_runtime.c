@@ -60,6 +60,39 @@ static void check_loop(void)
     }
 }
 
+static int stop_at_second_look(void *context) { return ++*(int *)context == 2; }
+static void rest(void *context, ptrdiff_t index, int worker)
+{
+    (void)index, (void)worker;
+    atomic_fetch_add((atomic_int *)context, 1);
+    gch_runtime_rest();
+}
+
+/* Without a stop it would take longer than anybody lives. */
+static void check_stop(int threads)
+{
+    int looks = 0;
+    atomic_int done = 0;
+    struct gch_watch watch = {.stop = stop_at_second_look, .context = &looks, .thread = pthread_self()};
+    CHECK(gch_runtime_watch(&watch) == NULL, "watched by somebody");
+    gch_parallel_for(0, PTRDIFF_MAX, threads, rest, &done);
+    CHECK(looks == 2 && atomic_load(&watch.stopped), "%d looks", looks);
+    CHECK(atomic_load(&done) > 0, "nothing done");
+    const int before = atomic_load(&done);
+    gch_parallel_for(0, 10, threads, rest, &done);
+    CHECK(atomic_load(&done) == before, "it went on");
+    CHECK(gch_runtime_watch(NULL) == &watch, "watched by somebody else");
+    gch_parallel_for(0, 10, threads, rest, &done);
+    CHECK(atomic_load(&done) == before + 10, "unwatched, it stops");
+}
+
+static void check_watch(void)
+{
+    check_running = "watch";
+    for (int threads = 1; threads <= 3; ++threads)
+        check_stop(threads);
+}
+
 static void *caller(void *context)
 {
     long wrong = 0;
@@ -121,6 +154,7 @@ int main(void)
     gch_activate(GCH_F32, &tanh_activation, source, expected, COUNT, 1);
     check_share();
     check_loop();
+    check_watch();
     check_callers();
     check_fork();
     return check_end("runtime");

@@ -1,0 +1,191 @@
+"""Ctrl-C ends whatever the core is doing, however little of it is done.
+
+Each call here would take seconds to years. A signal comes a moment after it began; what counts is that the call did not
+run to its end first, not the time, which a busy machine stretches. `pytest -m slow -rP` prints the times.
+"""
+
+import contextlib
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import as_strided
+
+import ganchroma as gch
+from ganchroma import _core
+
+LINEAR, TANH = (0, 0.0, 0.0), (1, 0.0, 0.0)
+SIDE, MANY, WIDE = 30_000, 3 * 10**7, 2**20
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+
+
+def geometry(transposed=0, stride=1, pad=0):
+    return (transposed, stride, stride, pad, pad, pad, pad, 0, 1, 1, 0, 0)
+
+
+def singles(*shape):
+    return np.zeros(shape, np.float32)
+
+
+def conv(x, weight, out, threads, **given):
+    arrays = singles(*x), singles(*weight), None, None, singles(*out), None
+    return _core.conv, *arrays, geometry(**given), LINEAR, 1.0, threads
+
+
+def backward(out, x, weight, threads, *, of):
+    results = [singles(*x) if of == "input" else None, singles(*weight) if of == "weight" else None, None]
+    return _core.conv_backward, singles(*out), singles(*x), singles(*weight), None, *results, geometry(), 1.0, threads
+
+
+def state():
+    made = np.zeros(5056, np.uint8)
+    _core.rng_torch_seed(made, 1)
+    return made
+
+
+def picture(dtype):
+    """One of 900 million pixels, in the memory of one."""
+    return np.broadcast_to(np.array([0.2, 0.5, 0.7], dtype).reshape(3, 1, 1), (1, 3, SIDE, SIDE))
+
+
+def canvas(dtype):
+    """Room for it, in the memory of one row."""
+    size = np.dtype(dtype).itemsize
+    return as_strided(np.zeros((3, SIDE), dtype), (1, 3, SIDE, SIDE), (0, SIDE * size, 0, size))
+
+
+CALLS = {
+    "activate": lambda threads: (_core.activate, np.zeros(MANY), TANH, np.zeros(MANY), threads),
+    "activate_backward": lambda threads: (
+        _core.activate_backward,
+        *[np.zeros(MANY)] * 2,
+        TANH,
+        np.zeros(MANY),
+        threads,
+    ),
+    "rng_uniform": lambda threads: (_core.rng_uniform, 1, 0, 0.0, 1.0, np.zeros(4 * MANY, np.float32), threads),
+    "rng_normal": lambda threads: (_core.rng_normal, 1, 0, 0.0, 1.0, np.zeros(MANY), threads),
+    "rng_torch_uniform": lambda _: (_core.rng_torch_uniform, state(), 0, 0.0, 1.0, np.zeros(2 * MANY)),
+    "rng_torch_normal": lambda threads: (_core.rng_torch_normal, state(), 0, 0.0, 1.0, np.zeros(MANY), threads),
+    "rng_torch_shuffle": lambda _: (_core.rng_torch_shuffle, state(), np.empty(MANY, np.int64)),
+    "spectral_power": lambda threads: (
+        *(_core.spectral_power, np.zeros((1000, 1000)), np.ones(1000), np.ones(1000)),
+        *(10**9, 0, 1e-12, threads),
+    ),
+    "orthonormalize": lambda _: (_core.orthonormalize, np.zeros((2000, 4000))),
+    "frequency_gram": lambda threads: (
+        *(_core.frequency_gram, np.zeros((8, 64, 64, 32)), np.zeros((64, 127, 8, 8)), threads),
+    ),
+    "frequency_values": lambda threads: (
+        *(_core.frequency_values, np.zeros((3, 5, 3, 3)), np.zeros(2000), np.zeros((1, 1000))),
+        *(np.zeros((2000, 1000, 3)), None, 0, threads),
+    ),
+    "frequency_peaks": lambda threads: (
+        *(_core.frequency_peaks, np.zeros((3, 5, 3, 3)), np.zeros(10**5), np.zeros((1, 1000))),
+        *(np.zeros((10**5, 2)), threads),
+    ),
+    "conv of a wide kernel": lambda threads: conv((1, 1, 1, 2 * WIDE), (1, 1, 1, WIDE), (1, 1, 1, WIDE + 1), threads),
+    "conv of many filters": lambda threads: conv(
+        (1, 512, 16, 64), (2048, 512, 3, 3), (1, 2048, 16, 64), threads, pad=1
+    ),
+    "conv of points": lambda threads: conv((1, 2048, 32, 64), (4096, 2048, 1, 1), (1, 4096, 32, 64), threads),
+    "transposed": lambda threads: conv(
+        (1, 256, 32, 64), (256, 1024, 4, 4), (1, 1024, 64, 128), threads, transposed=1, stride=2, pad=1
+    ),
+    "gradient of the input": lambda threads: backward(
+        (1, 1, 1, WIDE + 1), (1, 1, 1, 2 * WIDE), (1, 1, 1, WIDE), threads, of="input"
+    ),
+    "gradient of a wide kernel": lambda threads: backward(
+        (1, 1, 1, WIDE + 1), (1, 1, 1, 2 * WIDE), (1, 1, 1, WIDE), threads, of="weight"
+    ),
+    "gradient of a square kernel": lambda threads: backward(
+        (1, 8, 994, 994), (1, 1, 1024, 1024), (8, 1, 31, 31), threads, of="weight"
+    ),
+    "color_convert": lambda threads: (
+        *(_core.color_convert, picture(np.float32), canvas(np.float32), 0, 0.0, 1.0, threads),
+    ),
+    "color_quantize": lambda threads: (
+        *(_core.color_quantize, picture(np.float32), canvas(np.uint8), 0.0, 1.0, 0, threads),
+    ),
+    "color_moments": lambda threads: (_core.color_moments, picture(np.float32), np.zeros((1, 11)), 0, threads),
+    "stats_levels": lambda threads: (
+        *(_core.stats_levels, picture(np.float32), np.zeros((1, 31), np.int64), np.zeros((1, 4))),
+        *(0.0, 1.0, 0, 1, threads),
+    ),
+    "stats_positions": lambda threads: (
+        *(_core.stats_positions, np.broadcast_to(picture(np.float32)[:, :, :999, :999], (1000, 3, 999, 999))),
+        *(np.ones(1000, np.uint8), np.zeros((3, 999, 999), np.int64), 0.0, 1.0, threads),
+    ),
+}
+# Soon done, or of memory alone.
+NOT_LONG = {"isa", "available_isas", "select_isa", "default_threads", "has_openmp", "rng_words", "rng_torch_seed"}
+NOT_LONG |= {"spectral_sigma", "spectral_sigma_of_plain", "conv_plain", "fail_allocation", "held_allocations"}
+
+
+def interrupted(call, after):
+    """Runs the call with a Ctrl-C `after` seconds; how long after that it ended, in seconds.
+
+    Between the core's return and the end of `extend` Python looks at no signal: what was done is in the list.
+    """
+    came, results = [], []
+
+    def press(*_):
+        came.append(time.perf_counter())
+        raise KeyboardInterrupt
+
+    function, *arguments = call
+    before = signal.signal(signal.SIGALRM, press)
+    start = time.perf_counter()
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, after)
+            results.extend(map(function, *([argument] for argument in arguments)))
+            time.sleep(60)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not results, "it ran to its end first"
+    return came[0] - start - after
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_ends_before_it_is_done(name, threads):
+    call = CALLS[name](threads)
+    arrays = [argument for argument in call if isinstance(argument, np.ndarray)]
+    before = [sys.getrefcount(array) for array in arrays]
+    interrupted(call, 0.01)
+    assert [sys.getrefcount(array) for array in arrays] == before
+    if hasattr(_core, "held_allocations"):  # a build that counts them
+        assert _core.held_allocations() == 0
+    assert gch.activate(np.zeros(100_000), "tanh", threads=threads).sum() == 0  # and the next call runs to its end
+
+
+def test_every_long_function_is_here():
+    core = {name for name in vars(_core) if not name.startswith("__")}
+    assert core - {CALLS[name](1)[0].__name__ for name in CALLS} == NOT_LONG & core
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CALLS)
+def test_how_soon(name):
+    took = [interrupted(CALLS[name](1), 0.1) for _ in range(3)]
+    print(f"{name:28} {1e3 * np.median(took):5.0f} ms")
+
+
+def test_a_handler_that_lets_it_go_on_changes_nothing():
+    x = np.linspace(-3, 3, 1_000_000)
+    expected, came = gch.activate(x, "tanh", threads=2), []
+    before = signal.signal(signal.SIGALRM, lambda *_: came.append(gch.activate(x[:1000], "tanh", threads=2)))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+        for _ in range(5):
+            np.testing.assert_array_equal(gch.activate(x, "tanh", threads=2), expected)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert all(np.array_equal(part, expected[:1000]) for part in came)
+    assert came
