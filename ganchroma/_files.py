@@ -11,6 +11,34 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+LARGEST = 1 << 30  # bytes: no picture that Pillow opens has more, however it is stored
+
+
+def check_unpacked(size: int, packed: int) -> None:
+    """Refuse what a few bytes claim to unpack to, a bomb or a lie.
+
+    Raises
+    ------
+    ValueError
+        If that is more than `LARGEST` and more than a hundred times what is packed.
+    """
+    if size > LARGEST and size > 100 * packed:
+        raise ValueError(
+            f"{packed:,} bytes unpack to {size:,}, which may fill the memory; "
+            "if that is meant, save it without compression"
+        )
+
+
+def too_large(size: int) -> str:
+    """Why a member of an archive is no picture."""
+    return f"it would take {size:,} bytes; a picture has {LARGEST:,} at most"
+
+
+def check_picture_size(size: int) -> None:
+    """Refuse a member of an archive that claims to be larger than any picture, with a ValueError."""
+    if size > LARGEST:
+        raise ValueError(too_large(size))
+
 
 def check_path(path: Any, name: str = "path") -> str:
     """`path` as a string, or a TypeError that names the argument: an integer would be taken for an open file."""
@@ -172,6 +200,7 @@ def read_npz(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
                 name = entry.filename.removesuffix(".npy")
                 with archive.open(entry) as part:
                     try:
+                        check_unpacked(entry.file_size, entry.compress_size)
                         arrays[name] = _read_npy(part, entry.file_size)
                     except ValueError as error:
                         raise ValueError(f"array {name!r}: {error}") from None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._files import read_npy_header, reason_of
+from ganchroma._files import LARGEST, check_picture_size, check_unpacked, read_npy_header, reason_of, too_large
 
 _NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 PICTURES = frozenset(f".{name}" for name in _NAMES.split())
@@ -98,6 +98,8 @@ def _tarred(path: str) -> Iterator[Found]:
                 yield Found(place)
             elif not member.isfile() or _nested(member.name):
                 yield Found(place, reason=_nested(member.name) or "it is no regular file")
+            elif member.size > LARGEST:
+                yield Found(place, reason=too_large(member.size))
             elif plain and not member.issparse():
                 place = place._replace(offset=member.offset_data, size=member.size)
                 known[os.path.normpath(member.name)] = place
@@ -145,14 +147,17 @@ def _npz_rows(path: str, member: str) -> Iterator[NDArray[Any]]:
     import zipfile
 
     with zipfile.ZipFile(path) as archive, archive.open(f"{member}.npy") as stream:
-        shape, fortran, dtype = read_npy_header(stream, archive.getinfo(f"{member}.npy").file_size)
+        entry = archive.getinfo(f"{member}.npy")
+        shape, fortran, dtype = read_npy_header(stream, entry.file_size)
         if fortran and len(shape) > 1:
+            check_unpacked(entry.file_size, entry.compress_size)
             with np.load(path, allow_pickle=False) as arrays:
                 whole = arrays[member]
             yield from whole if len(shape) == 4 else [whole]
             return
         one = shape[-3:]
         size = math.prod(one) * dtype.itemsize
+        check_picture_size(size)
         for _ in range(shape[0] if len(shape) == 4 else 1):
             yield np.frombuffer(stream.read(size), dtype).reshape(one)
 

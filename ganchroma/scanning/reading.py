@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._files import read_picture
+from ganchroma._files import check_picture_size, read_picture
 from ganchroma._images import BYTE_RANGE, Images, Layout, read_images
 from ganchroma.color import quantize
 from ganchroma.scanning.containers import Found, Place, is_array
@@ -65,10 +65,13 @@ def _stream(place: Place) -> Any:
     if not place.member:
         return None
     if place.size >= 0:
+        check_picture_size(place.size)
         file = _kept(_open_file, place.path)
         return io.BytesIO(os.pread(file.fileno(), place.size, place.offset))
     archive = _kept(_open_zip, place.path)
-    return io.BytesIO(archive.read(archive.infolist()[place.offset]))
+    entry = archive.infolist()[place.offset]
+    check_picture_size(entry.file_size)
+    return io.BytesIO(archive.read(entry))
 
 
 def _open_file(path: str) -> Any:
