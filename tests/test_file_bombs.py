@@ -1,5 +1,6 @@
 """Files that claim to hold more than any memory: one clear line, at once; and a save that a kill interrupts."""
 
+import gzip
 import io
 import os
 import random
@@ -42,6 +43,18 @@ def test_a_picture_in_an_archive_is_not_unpacked_without_end(tmp_path, small_lim
             archive.addfile(member, io.BytesIO(bytes(size)))
     found = scan(path)
     assert found.unreadable == [(f"{path}/a.png", "it would take 8,388,608 bytes; a picture has 1,048,576 at most")]
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["tar", "tgz"])
+def test_a_size_that_no_archive_can_hold_is_not_waited_for(tmp_path, kind):
+    member = tarfile.TarInfo("a.png")
+    member.size = 1 << 50
+    data, path = member.tobuf() + bytes(10240), tmp_path / f"lie.{kind}"
+    path.write_bytes(gzip.compress(data) if kind == "tgz" else data)
+    ((name, reason),) = scan(path).unreadable
+    assert name == f"{path}/a.png"
+    assert reason == "it is damaged: it claims 1,125,899,906,842,624 bytes; what follows is not read"
 
 
 def test_an_array_is_not_unpacked_without_end(tmp_path, small_limit):

@@ -15,6 +15,7 @@ from ganchroma._files import LARGEST, check_picture_size, check_unpacked, read_n
 _NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 PICTURES = frozenset(f".{name}" for name in _NAMES.split())
 ARRAYS = frozenset({".npy", ".npz"})
+MOST_PACKED = 100_000  # bytes of zeros in a byte of bzip2, about; gzip and xz have less
 LOOK = 64  # members of a tar that tell how many there are
 ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
@@ -86,6 +87,9 @@ def _tarred(path: str) -> Iterator[Found]:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # it would remember them all
             place = Place(path, member.name)
+            if _lies(member.size, path):
+                yield Found(place, reason=f"it is damaged: it claims {member.size:,} bytes; what follows is not read")
+                return
             if not _counts(member.name):
                 continue
             if member.issym() or member.islnk():
@@ -107,6 +111,11 @@ def _tarred(path: str) -> Iterator[Found]:
             else:
                 stream = archive.extractfile(member)
                 yield Found(place, b"" if stream is None else stream.read())
+
+
+def _lies(size: int, path: str) -> bool:
+    """Whether a member can't be that large: tarfile would read on for hours behind the end of the file."""
+    return size > MOST_PACKED * os.path.getsize(path)
 
 
 def _counts(name: str) -> bool:
@@ -217,6 +226,7 @@ def _estimate(path: str) -> int:
     import tarfile
 
     with open(path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
-        some = [_counts(member.name) for member in itertools.islice(archive, LOOK)]
+        honest = itertools.takewhile(lambda member: not _lies(member.size, path), archive)
+        some = [_counts(member.name) for member in itertools.islice(honest, LOOK)]
         passed = archive.offset if _suffix(path) == ".tar" else raw.tell()
         return round(sum(some) * max(1.0, os.path.getsize(path) / passed)) if len(some) == LOOK else sum(some)
