@@ -154,6 +154,13 @@ def test_damaged_files_are_refused(rng, tmp_path):
         gch.ChromaStats.load(path)
     with pytest.raises(FileNotFoundError):
         gch.ChromaStats.load(tmp_path / "none.npz")
+    directory = good.rindex(b"PK\1\2")
+    path.write_bytes(good[: directory + 42] + b"\xff\xff\xff\x7f" + good[directory + 46 :])  # where an entry begins
+    with pytest.raises(ValueError, match=r"state\.npz can't be read"):
+        gch.ChromaStats.load(path)
+    path.write_bytes(good[100:])  # entries begin before the file does
+    with pytest.raises(ValueError, match=r"state\.npz can't be read"):
+        gch.ChromaStats.load(path)
     np.savez(path, a=np.ones(3))
     with pytest.raises(ValueError, match="no entry 'version'"):
         gch.ChromaStats.load(path)
