@@ -169,10 +169,8 @@ static void quantize_chunk(void *context, ptrdiff_t index, int worker)
     struct gch_value_extremes unused = {{0, 0}, 0, 0};
     for (int i = 0; i < 3; ++i) {
         const void *values = gch_images_load(job->images, image, i, chunk, scratch->plane[i]);
-        float *level = scratch->level[0];
-        gch_isa()->stats[real_of(job->images->pixel)].quantize(&job->range, job->rule, values, level, count,
-                                                               &unused);
-        gch_isa()->bytes_from_levels(level, scratch->bytes[i], count);
+        gch_isa()->stats[real_of(job->images->pixel)].quantize(&job->range, job->rule, values,
+                                                               scratch->bytes[i], count, &unused);
         gch_images_store(job->out, image, i, chunk, scratch->bytes[i]);
     }
 }

@@ -56,12 +56,13 @@ static void levels_chunk(void *context, ptrdiff_t index, int worker)
     if (is_bytes) gch_images_load_bytes(job->images, image, chunk, scratch, bytes);
     for (int i = 0; i < 3 && !is_bytes; ++i) {
         const void *values = gch_images_load(job->images, image, i, chunk, scratch->plane[0]);
-        isa->stats[is_double ? GCH_F64 : GCH_F32].quantize(&job->range, job->rule, values, scratch->level[i],
+        isa->stats[is_double ? GCH_F64 : GCH_F32].quantize(&job->range, job->rule, values, scratch->bytes[i],
                                                            count, &result.extremes);
-        isa->bytes_from_levels(scratch->level[i], scratch->bytes[i], count);
         bytes[i] = scratch->bytes[i];
     }
     isa->bytes_sums(bytes, count, &result.sums, is_bytes ? &result.extremes : &of_levels);
+    for (int i = 0; i < 2; ++i)
+        result.extremes.near[i] += of_levels.near[i];
     if (job->every > 1) count = every_nth(job->every, chunk, count, bytes, scratch);
     isa->bytes_chroma(bytes, count, &result.sums);
     job->results[index] = result;
@@ -180,15 +181,6 @@ struct position_job {
     struct gch_chunk *scratch;
 };
 
-static int64_t position_value(double value, const struct gch_range *range)
-{
-    const double most = 256;
-    double share = (value - range->low) / (range->high - range->low);
-    if (!(share >= -most)) share = -most; /* NaN too: never cast */
-    if (share > most) share = most;
-    return (int64_t)rint(share * two32);
-}
-
 /* Bytes of an image that lie in one piece are added as they lie, in sums of 16 bits, which are added to the others
  * before they are full. */
 struct flat_job {
@@ -255,33 +247,37 @@ static enum gch_status flat_positions(const struct position_job *job, int woven,
     return status;
 }
 
-static void positions_chunk(void *context, ptrdiff_t chunk, int worker)
+/* What the images' values at `count` positions come to, from `image` on: exact, so not of more than GCH_MOST_IMAGES. */
+static void place_some(const struct position_job *job, ptrdiff_t image, ptrdiff_t last, int channel,
+                       ptrdiff_t chunk, struct gch_chunk *scratch)
 {
-    const struct position_job *job = context;
     const struct gch_images *images = job->images;
-    ptrdiff_t count = gch_images_chunk_size(images, chunk), plane = images->height * images->width;
-    for (ptrdiff_t image = 0; image < images->count; ++image) {
+    const struct gch_stats_kernels *kernels =
+        &gch_isa()->stats[images->pixel == GCH_PIXEL_F64 ? GCH_F64 : GCH_F32];
+    ptrdiff_t count = gch_images_chunk_size(images, chunk);
+    double *sums = memset(scratch->plane[1], 0, (size_t)count * sizeof *sums);
+    int64_t *all = job->sums + channel * images->height * images->width + chunk * GCH_CHUNK;
+    for (; image < last; ++image) {
         if (!job->use[image]) continue;
-        for (int channel = 0; channel < 3; ++channel) {
-            int64_t *sums = job->sums + channel * plane + chunk * GCH_CHUNK;
-            const void *values =
-                gch_images_load(images, image, channel, chunk, job->scratch[worker].plane[0]);
-            switch (images->pixel) {
-            case GCH_PIXEL_U8:
-                for (ptrdiff_t i = 0; i < count; ++i)
-                    sums[i] += ((const uint8_t *)values)[i];
-                break;
-            case GCH_PIXEL_F32:
-                for (ptrdiff_t i = 0; i < count; ++i)
-                    sums[i] += position_value(((const float *)values)[i], &job->range);
-                break;
-            case GCH_PIXEL_F64:
-                for (ptrdiff_t i = 0; i < count; ++i)
-                    sums[i] += position_value(((const double *)values)[i], &job->range);
-                break;
-            }
+        const void *values = gch_images_load(images, image, channel, chunk, scratch->plane[0]);
+        if (images->pixel == GCH_PIXEL_U8) {
+            for (ptrdiff_t i = 0; i < count; ++i)
+                sums[i] += ((const uint8_t *)values)[i];
+        } else {
+            kernels->place(&job->range, values, sums, count);
         }
     }
+    for (ptrdiff_t i = 0; i < count; ++i)
+        all[i] += (int64_t)sums[i];
+}
+
+static void positions_chunk(void *context, ptrdiff_t index, int worker)
+{
+    const struct position_job *job = context;
+    ptrdiff_t all = job->images->count;
+    for (ptrdiff_t image = 0; image < all; image += GCH_MOST_IMAGES)
+        place_some(job, image, all - image < GCH_MOST_IMAGES ? all : image + GCH_MOST_IMAGES,
+                   (int)(index % 3), index / 3, &job->scratch[worker]);
 }
 
 enum gch_status gch_stats_positions(const struct gch_range *range, const struct gch_images *images,
@@ -295,7 +291,7 @@ enum gch_status gch_stats_positions(const struct gch_range *range, const struct 
         return flat_positions(&job, woven, threads);
     job.scratch = gch_alloc((size_t)threads, sizeof *job.scratch);
     if (job.scratch == NULL) return GCH_NO_MEMORY;
-    gch_parallel_for(0, gch_images_chunks(images), threads, positions_chunk, &job);
+    gch_parallel_for(0, 3 * gch_images_chunks(images), threads, positions_chunk, &job);
     gch_free(job.scratch);
     return GCH_OK;
 }

@@ -28,7 +28,6 @@ struct gch_isa {
     struct gch_color_kernels color[GCH_REALS];
     struct gch_stats_kernels stats[GCH_REALS];
     gch_from_bytes_kernel levels_from_bytes;
-    gch_to_bytes_kernel bytes_from_levels;
     gch_split_kernel bytes_split;
     gch_bytes_kernel bytes_sums;
     gch_byte_moments_kernel bytes_moments;

@@ -1,7 +1,7 @@
 /* Sums over pixels in 8-bit levels.
  *
  * Template. Needs: the f32 and u8 vocabularies, unit_linear_vecs and lab_of_linear_vec. Gives: bytes_sums, bytes_chroma,
- * bytes_moments, bytes_add, bytes_split, levels_from_bytes and bytes_from_levels for the table.
+ * bytes_moments, bytes_add, bytes_split and levels_from_bytes for the table.
  */
 
 /* Sums, and sums of products RR, RG, RB, GG, GB, BB. */
@@ -251,13 +251,4 @@ static void levels_from_bytes(const uint8_t *bytes, float *levels, ptrdiff_t cou
         f32_store(levels + i, f32_from_bytes(bytes + i));
     for (; i < count; ++i)
         levels[i] = (float)bytes[i];
-}
-
-static void bytes_from_levels(const float *levels, uint8_t *bytes, ptrdiff_t count)
-{
-    ptrdiff_t i = 0;
-    for (; i + F32_LANES <= count; i += F32_LANES)
-        f32_to_bytes(bytes + i, f32_load(levels + i));
-    for (; i < count; ++i)
-        bytes[i] = (uint8_t)levels[i];
 }

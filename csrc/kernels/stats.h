@@ -27,16 +27,21 @@ struct gch_value_extremes {
     double least, most;
 };
 
+#define GCH_MOST_PLACED 0x1p40 /* a value's most in a sum at a position: so many times its unit, 256 ranges */
+enum { GCH_MOST_IMAGES = 4096 }; /* whose sums of these are exact */
+
 struct gch_stats_kernels {
-    /* Levels, as floats, of `count` values of the table's type; adds to *extremes. In double, nothing fused.
-     */
-    void (*quantize)(const struct gch_range *range, enum gch_rule rule, const void *values, float *levels,
+    /* Levels of `count` values of the table's type, as in double with nothing fused; adds to *extremes. There, of
+     * the values near an end only those are counted, and others subtracted, that the levels do not tell: bytes_sums
+     * has the rest. */
+    void (*quantize)(const struct gch_range *range, enum gch_rule rule, const void *values, uint8_t *levels,
                      ptrdiff_t count, struct gch_value_extremes *extremes);
+    /* sums[k] += values[k]'s share of the range, in whole numbers of 2^-32. */
+    void (*place)(const struct gch_range *range, const void *values, double *sums, ptrdiff_t count);
 };
 
-/* Bytes as floats, and integral floats in 0..255 as bytes. */
+/* Bytes as floats. */
 typedef void (*gch_from_bytes_kernel)(const uint8_t *bytes, float *levels, ptrdiff_t count);
-typedef void (*gch_to_bytes_kernel)(const float *levels, uint8_t *bytes, ptrdiff_t count);
 
 /* Pixels of three bytes into three planes. */
 typedef void (*gch_split_kernel)(const uint8_t *pixels, uint8_t *const plane[3], ptrdiff_t count);

@@ -56,6 +56,7 @@ GCH_INLINE f32_vec f32_round(f32_vec a)
     return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 GCH_INLINE f32_mask f32_less(f32_vec a, f32_vec b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+GCH_INLINE int f32_any(f32_mask m) { return _mm256_movemask_ps(m) != 0; }
 GCH_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) { return _mm256_blendv_ps(b, a, m); }
 GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s)
 {

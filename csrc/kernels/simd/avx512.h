@@ -48,6 +48,7 @@ GCH_INLINE f32_vec f32_round(f32_vec a)
     return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 GCH_INLINE f32_mask f32_less(f32_vec a, f32_vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+GCH_INLINE int f32_any(f32_mask m) { return m != 0; }
 GCH_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) { return _mm512_mask_blend_ps(m, b, a); }
 GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s)
 {
@@ -97,7 +98,8 @@ GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
 }
 GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v)
 {
-    _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(_mm512_cvtps_epi32(v)));
+    __m512i words = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtusepi32_epi8(words));
 }
 
 typedef __m512i u8_vec;

@@ -59,6 +59,7 @@ GCH_INLINE f32_vec f32_sqrt(f32_vec a) { return vsqrtq_f32(a); }
 GCH_INLINE f32_vec f32_abs(f32_vec a) { return vabsq_f32(a); }
 GCH_INLINE f32_vec f32_neg(f32_vec a) { return vnegq_f32(a); }
 GCH_INLINE f32_mask f32_less(f32_vec a, f32_vec b) { return vcltq_f32(a, b); }
+GCH_INLINE int f32_any(f32_mask m) { return vmaxvq_u32(m) != 0; }
 GCH_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) { return vbslq_f32(m, a, b); }
 /* Not vminq / vmaxq: like x86, the second operand answers when one of the two is NaN. */
 GCH_INLINE f32_vec f32_min(f32_vec a, f32_vec b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
@@ -92,8 +93,8 @@ GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p)
 }
 GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v)
 {
-    uint16x4_t halves = vmovn_u32(vcvtnq_u32_f32(v));
-    uint8x8_t bytes = vmovn_u16(vcombine_u16(halves, halves));
+    uint16x4_t halves = vqmovn_u32(vcvtnq_u32_f32(v));
+    uint8x8_t bytes = vqmovn_u16(vcombine_u16(halves, halves));
     vst1_lane_u32((uint32_t *)(void *)p, vreinterpret_u32_u8(bytes), 0);
 }
 

@@ -10,7 +10,7 @@
  *   p_fused(a, b, c)         a * b + c, rounded once everywhere: by the C library where no instruction does it
  *   p_add_product(s, a, b)   p_fma(a, b, s) in the register of s: the compiler neither copies nor reorders sums
  *   p_less p_select(m, a, b) a < b per lane (false for NaN); a where m, else b
- *   f64_any(m)               whether a lane of the mask is true
+ *   p_any(m)                 whether a lane of the mask is true
  *   p_pow2(n)                2^n for an integral n within the normal exponents
  *   p_copysign(a, s)         magnitude of a, sign of s
  *   p_exponent p_mantissa    the e and m of x = m 2^e, 1 <= m < 2, for a positive normal x
@@ -23,7 +23,7 @@
  *   f64_narrow(p, v)         F64_LANES doubles rounded to floats in memory
  *   f32_from_bytes(p)        F32_LANES bytes from memory as floats
  *   f32_by_exponent(table, x)          the floats of a table of 8 at x's exponent, where -7 is the first, 0 the last
- *   f32_to_bytes(p, v)       integral floats in 0..255 to F32_LANES bytes in memory
+ *   f32_to_bytes(p, v)       integral floats, limited to 0..255, as F32_LANES bytes in memory; any byte for |v| > 2^30
  *   u8_vec                   U8_LANES bytes
  *   u8_set1 u8_load u8_store u8_min u8_max u8_sub (modulo 2^8)
  *   u8_any_up_to(a, k)       whether in any lane a <= k
@@ -93,6 +93,7 @@ GCH_INLINE f32_vec f32_min(f32_vec a, f32_vec b) { return a < b ? a : b; }
 GCH_INLINE f32_vec f32_max(f32_vec a, f32_vec b) { return a > b ? a : b; }
 GCH_INLINE f32_vec f32_round(f32_vec a) { return rintf(a); }
 GCH_INLINE f32_mask f32_less(f32_vec a, f32_vec b) { return a < b; }
+GCH_INLINE int f32_any(f32_mask m) { return m; }
 GCH_INLINE f32_vec f32_select(f32_mask m, f32_vec a, f32_vec b) { return m ? a : b; }
 GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s) { return copysignf(a, s); }
 GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c)
@@ -122,7 +123,7 @@ GCH_INLINE f64_vec f64_load(const double *p) { return *p; }
 GCH_INLINE f64_vec f64_widen(const float *p) { return (double)*p; }
 GCH_INLINE void f64_narrow(float *p, f64_vec v) { *p = (float)v; }
 GCH_INLINE f32_vec f32_from_bytes(const uint8_t *p) { return (float)*p; }
-GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v) { *p = (uint8_t)v; }
+GCH_INLINE void f32_to_bytes(uint8_t *p, f32_vec v) { *p = v > 0 ? v < 255 ? (uint8_t)v : 255 : 0; }
 
 typedef uint8_t u8_vec;
 typedef int64_t u8_tally;
