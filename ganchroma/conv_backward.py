@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import compute_dtype, in_lines
+from ganchroma._arrays import check_out, compute_dtype, in_lines
 from ganchroma._geometry import IntPair, PaddingLike
 from ganchroma.conv import Head, images_first, make_head, per_image, result_shape
 from ganchroma.runtime import resolve_threads
 
 Array = NDArray[Any]
 Gradients = tuple[Array | None, Array | None, Array | None]
+Out = Sequence[Array | None]
 
 NEEDS = ("input", "weight", "bias")
 
@@ -31,6 +32,7 @@ def conv2d_backward(
     output_scale: float = 1.0,
     layout: str = "NCHW",
     needs: Sequence[str] = NEEDS,
+    out: Out | None = None,
     threads: int | None = None,
 ) -> Gradients:
     """Compute the gradients of ``output_scale * conv(x * channel_scale, weight) + bias``.
@@ -44,6 +46,9 @@ def conv2d_backward(
         What `conv2d` was called with.
     needs : sequence of {"input", "weight", "bias"}
         Which gradients to compute.
+    out : (array or None, array or None, array or None), optional
+        C-contiguous arrays for the gradients of `x`, weight and bias, of the shape and dtype of each. A large one that
+        is held on to, as what a first call returned, saves the time that memory new to the process costs.
     threads : int, optional
         At most this many threads. The result is the same to the bit for any number.
 
@@ -94,7 +99,7 @@ def conv2d_backward(
     head = make_head(
         weight, None, False, stride, padding, 0, padding_mode, dilation, "linear", channel_scale, output_scale
     )
-    return _backward(head, grad_output, x, layout, needs, threads)
+    return _backward(head, grad_output, x, layout, needs, out, threads)
 
 
 def conv_transpose2d_backward(
@@ -110,6 +115,7 @@ def conv_transpose2d_backward(
     output_scale: float = 1.0,
     layout: str = "NCHW",
     needs: Sequence[str] = NEEDS,
+    out: Out | None = None,
     threads: int | None = None,
 ) -> Gradients:
     """Compute the gradients of ``output_scale * conv_transpose(x * channel_scale, weight) + bias``.
@@ -122,6 +128,8 @@ def conv_transpose2d_backward(
         What `conv_transpose2d` was called with.
     needs : sequence of {"input", "weight", "bias"}
         Which gradients to compute.
+    out
+        As for `conv2d_backward`.
     threads : int, optional
         At most this many threads. The result is the same to the bit for any number.
 
@@ -149,11 +157,11 @@ def conv_transpose2d_backward(
     head = make_head(
         weight, None, True, stride, padding, output_padding, "zeros", dilation, "linear", channel_scale, output_scale
     )
-    return _backward(head, grad_output, x, layout, needs, threads)
+    return _backward(head, grad_output, x, layout, needs, out, threads)
 
 
 def _backward(
-    head: Head, grad_output: Any, x: Any, layout: str, needs: Sequence[str], threads: int | None
+    head: Head, grad_output: Any, x: Any, layout: str, needs: Sequence[str], out: Out | None, threads: int | None
 ) -> Gradients:
     wanted = _check_needs(needs)
     given, source, last = images_first(x, "x", head.weight, layout)
@@ -163,14 +171,19 @@ def _backward(
         size = shape if layout == "NCHW" else (shape[0], shape[2], shape[3], shape[1])
         raise ValueError(f"grad_output has shape {given_grad.shape}; the layer's output for this x has {size}")
     factors = per_image(head, source)
-    compute = compute_dtype(given)
+    compute, dtype = compute_dtype(given), given.dtype.newbyteorder("=")
+    inputs = [array for array in (given, given_grad, head.weight, head.channel_scale) if array is not None]
+    places = _check_places(out, wanted, (given.shape, head.weight.shape, (head.out_channels,)), dtype, inputs)
     weight = head.weight
     if given.dtype != compute:
         source, grad, weight = source.astype(compute), grad.astype(compute), weight.astype(compute)
         factors = None if factors is None else factors.astype(compute)
-    grad_x = in_lines(source.shape, compute) if "input" in wanted else None
-    grad_weight = np.empty(weight.shape, compute) if "weight" in wanted else None
-    grad_bias = np.empty(head.out_channels, compute) if "bias" in wanted else None
+    sizes = (source.shape, weight.shape, (head.out_channels,))
+    direct = (layout == "NCHW" and dtype == compute, dtype == compute, dtype == compute)
+    grad_x, grad_weight, grad_bias = (
+        None if name not in wanted else place if place is not None and as_it_is else in_lines(size, compute)
+        for name, place, as_it_is, size in zip(NEEDS, places, direct, sizes, strict=True)
+    )
     _core.conv_backward(
         grad,
         source,
@@ -183,15 +196,55 @@ def _backward(
         head.output_scale,
         resolve_threads(threads),
     )
-    dtype = given.dtype.newbyteorder("=")
-    with np.errstate(over="ignore"):  # beyond float16 is infinity there, as in PyTorch
-        grad_x, grad_weight, grad_bias = (
-            None if array is None else array.astype(dtype, copy=False) for array in (grad_x, grad_weight, grad_bias)
-        )
-    if grad_x is not None and last:
+    if grad_x is not None and last and places[0] is None:
         grad_x = np.ascontiguousarray(grad_x.transpose(0, 2, 3, 1))
         grad_x = grad_x if layout == "NHWC" else grad_x.transpose(0, 3, 1, 2)
-    return grad_x, grad_weight, grad_bias
+    elif grad_x is not None and layout == "NHWC":
+        grad_x = grad_x.transpose(0, 2, 3, 1)
+    x_place, weight_place, bias_place = places
+    with np.errstate(over="ignore"):  # beyond float16 is infinity there, as in PyTorch
+        return (
+            _hand_over(grad_x, x_place, dtype),
+            _hand_over(grad_weight, weight_place, dtype),
+            _hand_over(grad_bias, bias_place, dtype),
+        )
+
+
+def _hand_over(result: Array | None, place: Array | None, dtype: np.dtype[Any]) -> Array | None:
+    if result is None or result is place:
+        return result
+    if place is None:
+        return result.astype(dtype, copy=False)
+    place[...] = result
+    return place
+
+
+def _check_places(
+    out: Out | None,
+    wanted: set[str],
+    shapes: tuple[tuple[int, ...], ...],
+    dtype: np.dtype[Any],
+    inputs: Sequence[Array],
+) -> Out:
+    """Where the gradients of input, weight and bias go; None for what has no place."""
+    if out is None:
+        return (None, None, None)
+    if not isinstance(out, tuple | list) or len(out) != 3:
+        raise TypeError(
+            f"out must be a tuple of three, for the gradients of input, weight and bias, None where there is none; got "
+            f"{type(out).__name__}"
+        )
+    taken = list(inputs)
+    for name, place, shape in zip(NEEDS, out, shapes, strict=True):
+        if place is None:
+            continue
+        if name not in wanted:
+            raise ValueError(f'out has an array for "{name}", which is not in needs; pass None there')
+        try:
+            taken.append(check_out(place, shape, dtype, taken))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f'for "{name}", {error}') from None
+    return out
 
 
 def _check_needs(needs: Sequence[str]) -> set[str]:

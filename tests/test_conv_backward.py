@@ -353,6 +353,29 @@ def test_inputs_are_left_alone(rng, transposed):
         np.testing.assert_array_equal(a, copy)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "channels last"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_out(rng, transposed, layout, dtype):
+    x, weight, grad = draw(rng, transposed, channels=9, size=(9, 9), dtype=dtype, padding=1)
+    options = {"padding": 1, "channel_scale": rng.random((2, 9)).astype(dtype)}
+    if layout != "NCHW":
+        x, grad = (np.ascontiguousarray(np.moveaxis(a, 1, -1)) for a in (x, grad))
+    if layout == "NHWC":
+        options["layout"] = "NHWC"
+    elif layout != "NCHW":
+        x, grad = (np.moveaxis(a, -1, 1) for a in (x, grad))
+    expected = OURS[transposed](grad, x, weight, **options)
+    out = [np.full(array.shape, 7, array.dtype) for array in expected]
+    results = OURS[transposed](grad, x, weight, out=out, **options)
+    for result, place, array in zip(results, out, expected, strict=True):
+        assert result is place
+        assert same_bits(result, np.ascontiguousarray(array))
+    only = OURS[transposed](grad, x, weight, out=(None, out[1], None), **options)
+    assert only[1] is out[1]
+    assert same_bits(np.ascontiguousarray(only[0]), np.ascontiguousarray(expected[0]))
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_no_images(isa, transposed):
     empty, weight = np.empty((0, 5, 8, 8), np.float32), np.ones((5, 5, 3, 3), np.float32)
@@ -398,6 +421,11 @@ def test_nan_and_infinity_reach_what_they_touch_and_nothing_else(isa, rng, trans
         (ValueError, "padding", {"padding": -1}),
         (ValueError, r"channel_scale has shape \(3, 5\); x has 2 images", {"channel_scale": np.ones((3, 5))}),
         (TypeError, "output_scale must be a number", {"output_scale": "1"}),
+        (TypeError, "out must be a tuple of three.*got ndarray", {"out": np.zeros((2, 5, 9, 17))}),
+        (TypeError, "out must be a tuple of three", {"out": (None, None)}),
+        (ValueError, 'for "bias", out has shape', {"out": (None, None, np.zeros(4))}),
+        (TypeError, 'for "weight", out must be a NumPy array, got str', {"out": (None, "weight", None)}),
+        (ValueError, "which is not in needs", {"out": (None, None, np.zeros(3)), "needs": ("input",)}),
     ],
 )
 def test_wrong_input(rng, kind, message, change):
@@ -405,6 +433,18 @@ def test_wrong_input(rng, kind, message, change):
     arguments = {"grad": grad, "x": x, "weight": weight, **change}
     with pytest.raises(kind, match=message):
         gch.conv2d_backward(arguments.pop("grad"), arguments.pop("x"), arguments.pop("weight"), **arguments)
+
+
+def test_out_overlaps_nothing(rng):
+    x, weight, grad = draw(rng, False)
+    kept = x.copy()
+    for name, out in {"input": (x, None, None), "weight": (None, weight, None)}.items():
+        with pytest.raises(ValueError, match=f'for "{name}", out overlaps an input'):
+            gch.conv2d_backward(grad, x, weight, out=out)
+    memory = np.zeros(weight.size + 1)
+    with pytest.raises(ValueError, match='for "bias", out overlaps'):
+        gch.conv2d_backward(grad, x, weight, out=(None, memory[:-1].reshape(weight.shape), memory[-4:-1]))
+    assert same_bits(x, kept)
 
 
 def test_core_survives_anything():
