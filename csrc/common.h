@@ -36,6 +36,9 @@
 /* The two element types of the core; tables of kernels are indexed by it. */
 enum gch_real { GCH_F32 = 0, GCH_F64 = 1, GCH_REALS = 2 };
 
+/* What p points to is loaded again: the compiler does not keep it in a register since the last time. */
+#define GCH_FORGET(p) __asm__ volatile("" : "+r"(p))
+
 GCH_INLINE size_t gch_real_size(enum gch_real real)
 {
     return real == GCH_F32 ? sizeof(float) : sizeof(double);

@@ -65,11 +65,13 @@ GCH_INLINE void FN(conv_leave)(const struct gch_conv_strip *s, const int out, vo
     }
 }
 
-/* All taps of a column: KH, OUT and masked are constants at every call. */
+/* All taps of a column: KH, OUT and masked are constants at every call. Where registers are few, the filters' weights of
+ * one tap are kept and each row is loaded for every tap: sums, weights and one row fill 16 registers. */
 GCH_INLINE void FN(conv_column)(const int KH, const int OUT, const int masked, const REAL *const *row,
                                 ptrdiff_t offset, V(mask) inside, const REAL *weight,
                                 V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS])
 {
+#if GCH_VECTORS >= 32
     V(vec) in[FN(CONV_MOST_ROWS)];
     GCH_UNROLL
     for (int i = 0; i < GCH_CONV_ROWS - 1; ++i)
@@ -85,11 +87,30 @@ GCH_INLINE void FN(conv_column)(const int KH, const int OUT, const int masked, c
                 sum[r][f] = V(add_product)(sum[r][f], w, in[ky + r]);
         }
     }
+#else
+    GCH_UNROLL
+    for (int ky = 0; ky < KH; ++ky) {
+        V(vec) w[GCH_CONV_FILTERS];
+        GCH_UNROLL
+        for (int f = 0; f < OUT; ++f)
+            w[f] = V(pin)(V(set1)(weight[ky * OUT + f]));
+        GCH_UNROLL
+        for (int r = 0; r < GCH_CONV_ROWS; ++r) {
+            const REAL *from = row[ky + r] + offset;
+            GCH_FORGET(from);
+            const V(vec) in = FN(conv_input)(masked, from, inside);
+            GCH_UNROLL
+            for (int f = 0; f < OUT; ++f)
+                sum[r][f] = V(add_product)(sum[r][f], w[f], in);
+        }
+    }
+#endif
 }
 
-/* Dense rows. KH, KW, OUT and edge are constants at every call: KW neighbouring columns of which the first, the last or
- * none needs a mask; where KW is 0, any columns, and edge says whether they do. A masked load costs more than another. */
-GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const int edge,
+/* Dense rows. KH, KW, OUT and edge are constants at every call: KW columns, each `turn` from the one before, of which the
+ * first, the last or none needs a mask; where KW is 0, any columns, and edge says whether they do. A masked load costs
+ * more than another. */
+GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const int edge, const ptrdiff_t turn,
                               const struct gch_conv_strip *s, ptrdiff_t x, const V(mask) * masks)
 {
     V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS];
@@ -112,7 +133,7 @@ GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const i
             const int masked = edge == (kx == 0        ? FN(CONV_FIRST)
                                         : kx == KW - 1 ? FN(CONV_LAST)
                                                        : FN(CONV_EVERY));
-            FN(conv_column)(KH, OUT, masked, row, kx, masks[kx], weight, sum);
+            FN(conv_column)(KH, OUT, masked, row, kx * turn, masks[kx], weight, sum);
             weight += KH * OUT;
         }
         for (int kx = 0; KW == 0 && kx < s->kw; ++kx) {
@@ -166,21 +187,23 @@ GCH_INLINE void FN(conv_tile_any)(const int OUT, const int masked, const int ski
     FN(conv_leave)(s, OUT, s->sum, x, sum);
 }
 
-/* KH = 0 stands for any. */
+/* KH = 0 stands for any. Where phases run one by one, the two falling columns of a phase are worth code of their own. */
 GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const struct gch_conv_strip *s)
 {
-    const int KW = KH == 3 ? 3 : KH == 7 && OUT == 3 ? 7 : 0;
+    const int falling = KH == 2 && OUT == 3 && GCH_VECTORS < 32;
+    const int KW = KH == 3 ? 3 : KH == 7 && OUT == 3 ? 7 : falling ? 2 : 0;
+    const ptrdiff_t turn = falling ? -1 : 1;
     ptrdiff_t least = 0, most = 0;
     int neighbours = KW > 0 && s->kw == KW;
     V(mask) masks[FN(CONV_MOST_TAPS)] = {V(lanes)(0, LANES)};
     for (int kx = 0; kx < s->kw; ++kx) {
         least = kx == 0 || s->offset[kx] < least ? s->offset[kx] : least;
         most = kx == 0 || s->offset[kx] > most ? s->offset[kx] : most;
-        neighbours &= s->offset[kx] == s->offset[0] + kx;
+        neighbours &= s->offset[kx] == s->offset[0] + kx * turn;
     }
     for (ptrdiff_t x = s->begin; x < s->end; x += LANES) {
         const ptrdiff_t before = x + least, after = s->width - (x + LANES + most);
-        const int inside = before >= 0 && after >= 0;
+        const int inside = before >= 0 && after >= 0, sides = neighbours && (KH == 3 || falling);
         for (int kx = 0; KH > 0 && !inside && kx < s->kw; ++kx)
             masks[kx] = V(lanes)(-(x + s->offset[kx]), s->width - (x + s->offset[kx]));
         if (KH == 0 && s->skip)
@@ -190,15 +213,15 @@ GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const struct gch_con
         else if (KH == 0)
             FN(conv_tile_any)(OUT, 1, 0, s, x);
         else if (KW > 0 && neighbours && inside)
-            FN(conv_tile)(KH, KW, OUT, FN(CONV_NONE), s, x, masks);
-        else if (KH == 3 && neighbours && before == -1 && after >= 0)
-            FN(conv_tile)(KH, KW, OUT, FN(CONV_FIRST), s, x, masks);
-        else if (KH == 3 && neighbours && before >= 0 && after == -1)
-            FN(conv_tile)(KH, KW, OUT, FN(CONV_LAST), s, x, masks);
+            FN(conv_tile)(KH, KW, OUT, FN(CONV_NONE), turn, s, x, masks);
+        else if (sides && before == -1 && after >= 0)
+            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_LAST) : FN(CONV_FIRST), turn, s, x, masks);
+        else if (sides && before >= 0 && after == -1)
+            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_FIRST) : FN(CONV_LAST), turn, s, x, masks);
         else if (inside)
-            FN(conv_tile)(KH, 0, OUT, FN(CONV_NONE), s, x, masks);
+            FN(conv_tile)(KH, 0, OUT, FN(CONV_NONE), turn, s, x, masks);
         else
-            FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), s, x, masks);
+            FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), turn, s, x, masks);
     }
 }
 
