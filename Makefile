@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq --no-warn-script-location
 PYTEST := PYTHONFAULTHANDLER=1 $(BIN)/pytest
+# As many tests at a time as there are processors: threads that have nothing to do must not spin.
+PYTEST_TOGETHER := OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto --dist loadscope
 SUBMAKE := @+$(MAKE) --no-print-directory
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
@@ -23,7 +25,7 @@ demo: $(VENV)/extra-demo ## where did the colour go? the answer for an untrained
 
 test: $(VENV)/extra-test ## everything a change must pass: C checks, Python tests, docstring examples
 	$(SUBMAKE) core test-c
-	$(PYTEST) -m "not slow"
+	$(PYTEST_TOGETHER) -m "not slow"
 
 test-slow: $(VENV)/extra-test ## the tests that take longer
 	$(SUBMAKE) core
@@ -201,7 +203,7 @@ UBSAN := -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
 define sanitize # name, flags, environment of pytest, what it runs
 	$(SUBMAKE) test-c C_BUILD=build/$(1)/c C_FLAGS='$(2)'
 	@GANCHROMA_CFLAGS='$(2)' $(BIN)/python setup.py --quiet build --build-base build/$(1) --build-lib build/$(1)/lib
-	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST) -p no:cacheprovider -m "not slow" $(or $(4),$(SANITIZED))
+	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST_TOGETHER) -p no:cacheprovider -m "not slow" $(or $(4),$(SANITIZED))
 endef
 
 asan: $(VENV)/extra-test ## wrong addresses and undefined behaviour, in the C checks (leaks too) and the Python tests
@@ -241,13 +243,16 @@ valgrind: $(VENV)/extra-test ## memory errors and leaks with frames of ours, on 
 # What is found lies in build/fuzz; inputs that are worth keeping go into tests/fuzz/corpus.
 FUZZERS := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 SECONDS := 60
-fuzz: $(VENV)/extra-test ## what nobody would write: into the core with libFuzzer, SECONDS=60 a target; from Python with Hypothesis
+LIMITS = -max_total_time=$(SECONDS) -timeout=20 -max_len=4096 -print_final_stats=1 -verbosity=0 \
+    -artifact_prefix=build/fuzz/$(1)- build/fuzz/found/$(1) tests/fuzz/corpus/$(1)
+fuzz: $(VENV)/extra-fuzz ## what nobody would write: into the core with libFuzzer, SECONDS=60 a target; from Python with Atheris, Hypothesis
 	$(call need,clang,clang)
 	$(SUBMAKE) fuzzers CC=clang C_OPENMP= C_BUILD=build/fuzz C_FLAGS='$(UBSAN:undefined=address,undefined,float-cast-overflow) -fsanitize=fuzzer-no-link'
 	@for name in $(notdir $(FUZZERS)); do echo "$$name"; mkdir -p build/fuzz/found/$$name tests/fuzz/corpus/$$name; \
-	    build/fuzz/$$name -max_total_time=$(SECONDS) -timeout=20 -max_len=4096 -print_final_stats=1 -verbosity=0 -print_funcs=0 \
-	    -artifact_prefix=build/fuzz/$$name- build/fuzz/found/$$name tests/fuzz/corpus/$$name || exit 1; done
+	    build/fuzz/$$name -print_funcs=0 $(call LIMITS,$$name) || exit 1; done
 	$(SUBMAKE) core
+	@echo fuzz_files; mkdir -p build/fuzz/found/fuzz_files
+	@$(BIN)/python -W ignore tests/fuzz/fuzz_files.py $(call LIMITS,fuzz_files)
 	GANCHROMA_EXAMPLES=$$((20 * $(SECONDS))) $(PYTEST) --timeout=0 tests/test_hostile_arrays.py
 
 fuzzers: $(FUZZERS)

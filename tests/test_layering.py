@@ -158,6 +158,8 @@ def test_only_the_module_is_exported():
     assert exported == {"PyInit__core"}
 
 
+@pytest.mark.slow  # it compiles everything
+@pytest.mark.timeout(600)
 def test_global_c_names_have_the_prefix(tmp_path):
     nm, compiler = need_tool("nm"), need_tool("cc")
     objects = compile_all(compiler, [path for path in C_FILES if path.suffix == ".c"], tmp_path, "-O0")

@@ -36,11 +36,13 @@ static inline int gch_parallel_default_threads(void)
 }
 
 #ifdef _OPENMP
-/* What the thread that made the call does while others have still work: somebody may want to stop them. */
+/* What the thread that made the call does while others have still work: somebody may want to stop them. It rests only
+ * after a while, some tenths of a millisecond: a rest is longer than a small call. */
 static inline void gch_parallel_wait(atomic_int *done)
 {
-    while (atomic_load(done) < omp_get_num_threads() && !gch_runtime_stopped())
-        gch_runtime_rest();
+    const int looks = 10000;
+    for (int look = 0; atomic_load(done) < omp_get_num_threads() && !gch_runtime_stopped(); ++look)
+        if (look > looks) gch_runtime_rest();
 }
 #endif
 

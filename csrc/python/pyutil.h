@@ -55,8 +55,9 @@ PyObject *gch_py_status(enum gch_status status);
 typedef enum gch_status (*gch_py_items)(void *context, ptrdiff_t first, ptrdiff_t last);
 
 /* Runs `count` items of about `work` multiply-adds in all without the GIL, in slices of some 50 ms with a look at
- * signals between them, and in the midst of one that takes longer (gch_runtime_stopped). None, or NULL with an exception (KeyboardInterrupt among them). Between gch_runtime_enter, which
- * says how many threads the items may use, and gch_runtime_leave. */
+ * signals between them, and in the midst of one that takes longer (gch_runtime_stopped). None, or NULL with an
+ * exception (KeyboardInterrupt among them). Between gch_runtime_enter, which says how many threads the items may use,
+ * and gch_runtime_leave. */
 PyObject *gch_py_run(gch_py_items items, void *context, ptrdiff_t count, double work);
 
 #endif

@@ -66,7 +66,6 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
     found = places.find(paths, files.own)
     so_far.skip(found)
     begun = time.perf_counter() - so_far.seconds
-    writer = None if files.records is None else RecordWriter(files.records, so_far.record_bytes)
 
     def save() -> None:
         so_far.seconds = time.perf_counter() - begun
@@ -79,6 +78,8 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
     total = places.count(paths, files.own) if show_progress else None
     bar = counter("scan", "picture", shown=show_progress, total=total, done=so_far.done)
     parts = run(places.units(found))
+    # Last of all: an interrupt before leaves nothing behind, one from here on keeps what there is.
+    writer = None if files.records is None else RecordWriter(files.records, so_far.record_bytes)
     try:
         for unit, part in parts:
             with _whole():

@@ -11,6 +11,8 @@ from score import Score, page, score
 import ganchroma as gch
 from ganchroma.diagnosis.causes import CAUSES
 
+pytestmark = pytest.mark.timeout(600)  # hundreds of cases are scored once for several tests
+
 
 def asked(found: Score) -> None:
     """What is asked of a half that was not looked at before."""

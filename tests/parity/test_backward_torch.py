@@ -141,7 +141,7 @@ def special(dtype):
     return [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, tiny, -tiny, np.inf, -np.inf, np.nan]
 
 
-@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=str)
+@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=[str(name) for name, _ in ACTIVATIONS])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_activation_gradients_at_the_kinks(activation, function, dtype):
     x, grad = (v.reshape(-1) for v in torch.meshgrid(*[torch.tensor(special(dtype), dtype=dtype)] * 2, indexing="ij"))
@@ -173,7 +173,7 @@ def test_an_infinite_gradient_in_the_tails(activation, dtype, last, first):
     assert np.isposinf(gch.activate_backward(grad, x.detach(), activation)).all()
 
 
-@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=str)
+@pytest.mark.parametrize(("activation", "function"), ACTIVATIONS, ids=[str(name) for name, _ in ACTIVATIONS])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_signed_zeros_and_subnormals_forward(activation, function, dtype):
     x = torch.tensor(special(dtype), dtype=dtype)
