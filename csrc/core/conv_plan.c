@@ -34,7 +34,8 @@ enum { NEAR_BYTES = 8192 };
 void *gch_conv_take(struct gch_conv_plan *plan, size_t count, size_t size)
 {
     const size_t bytes = times(count, size), left = NEAR_BYTES - plan->taken;
-    if (bytes > left) return gch_alloc(count, size);
+    if (bytes > left || left == 0)
+        return gch_alloc(count, size); /* nothing behind the end is ours, not even 0 bytes */
     void *taken = (char *)(plan + 1) + plan->taken;
     plan->taken += (size_t)round_up((ptrdiff_t)bytes, GCH_ALIGNMENT);
     return taken;
