@@ -41,11 +41,14 @@ class LevelRecords:
         return cls(np.zeros((count, _COLUMNS), np.int64), np.zeros((count, 4)), np.zeros(count, np.int64))
 
     def measure(self, place: int, batch: Images, rule: Any, chroma_samples: int | None, threads: int) -> None:
-        """Fill the rows from `place` on, one an image of `batch`; about `chroma_samples` pixels have their chroma."""
+        """Fill the rows from `place` on, one an image of `batch`; about `chroma_samples` pixels have their chroma.
+
+        With 0 of them sums and products are all that is counted, and their scatter and M3.
+        """
         count, _, height, width = batch.pixels.shape
         rows = slice(place, place + count)
         # An odd step walks through all columns of the usual, even widths.
-        every = 1 if chroma_samples is None else max(1, height * width // chroma_samples) | 1
+        every = 1 if chroma_samples is None else chroma_samples and max(1, height * width // chroma_samples) | 1
         low, high = batch.value_range
         _core.stats_levels(
             batch.pixels, self.levels[rows], self.extremes[rows], low, high, parse_rule(rule), every, threads

@@ -31,7 +31,10 @@ def from_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def from_integers(values: NDArray[np.int64], fraction_bits: int = 0) -> NDArray[np.int64]:
-    """The exact sum over axis 0 of values * 2^-fraction_bits, (N, Q) int64 with 0 to 32 such bits, as (Q, LIMBS)."""
+    """The exact sum over axis 0 of values * 2^-fraction_bits, (N, Q) int64 with 0 to 32 such bits, as (Q, LIMBS).
+
+    Not normalized: several are added first.
+    """
     result = zeros(values.shape[1])
     first, shift = divmod(FRACTION_BITS - fraction_bits, _WORD)
     mask = (1 << (_WORD - shift)) - 1
@@ -39,7 +42,7 @@ def from_integers(values: NDArray[np.int64], fraction_bits: int = 0) -> NDArray[
     above = values >> (_WORD - shift)
     result[:, first + 1] = (above & 0xFFFFFFFF).sum(axis=0)
     result[:, first + 2] = (above >> _WORD).sum(axis=0)
-    return normalized(result)
+    return result
 
 
 def normalized(limbs: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -93,6 +93,7 @@ def chroma_stats(
     layout: Layout = "NCHW",
     quantize: Rule = "round",
     chroma_samples: int | None = None,
+    moments_only: bool = False,
     client: Any = None,
 ) -> ChromaStats:
     """Statistics of a Dask array of images, chunk by chunk, added up on the workers.
@@ -101,7 +102,7 @@ def chroma_stats(
     ----------
     images : dask.array.Array (N, 3, H, W), or (N, H, W, 3) with layout "NHWC"
         Chunked along N; if along other axes too, those chunks are joined first.
-    value_range, layout, quantize, chroma_samples
+    value_range, layout, quantize, chroma_samples, moments_only
         As for `ChromaStats`.
     client : distributed.Client, optional
         The current one, or Dask's own scheduler where there is none.
@@ -131,7 +132,7 @@ def chroma_stats(
     if images.ndim != 4:
         raise ValueError(f"images must have four axes, one of them for the images; got shape {images.shape}")
     cluster = None if client is None else _client(client)
-    empty = ChromaStats(value_range, layout, quantize, chroma_samples)
+    empty = ChromaStats(value_range, layout, quantize, chroma_samples, moments_only)
     blocks = images.rechunk(dict.fromkeys((1, 2, 3), -1)).to_delayed().ravel()
     parts = [dask.delayed(_measured, pure=True)(block, empty) for block in blocks] or [dask.delayed(empty)]
     while len(parts) > 1:

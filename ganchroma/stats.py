@@ -21,7 +21,7 @@ from ganchroma.summary import ChromaSummary
 
 __all__ = ["ChromaStats", "ChromaSummary", "ColorMoments"]
 
-VERSION = 2  # 1 had no chroma_samples: the chroma of every pixel was measured
+VERSION = 3  # 1 had no chroma_samples, the chroma of every pixel was measured; 1 and 2 had no moments_only
 MOST_POSITIONS = 1024 * 1024
 
 _COUNTS = (
@@ -53,6 +53,9 @@ class ChromaStats:
     chroma_samples : int, optional
         About how many pixels of each image have their chroma measured, spread evenly over it; None for all. Chroma
         takes most of the time of everything that is measured on bytes.
+    moments_only : bool
+        Measure the colour moments and no more: what `ChromaSummary` has of a screen is then NaN, `fixed` None. For
+        batches that are to be measured about as fast as memory gives them.
 
     Notes
     -----
@@ -80,12 +83,16 @@ class ChromaStats:
         layout: Layout = "NCHW",
         quantize: Rule = "round",
         chroma_samples: int | None = None,
+        moments_only: bool = False,
     ) -> None:
         self.value_range = None if value_range is None else check_value_range(value_range)
         self.layout = check_layout(layout)
         parse_rule(quantize, "quantize")
         self.quantize = quantize
         self.chroma_samples = None if chroma_samples is None else check_integer(chroma_samples, "chroma_samples", 1)
+        if not isinstance(moments_only, bool):
+            raise TypeError(f"moments_only must be True or False, got {moments_only!r}")
+        self.moments_only = moments_only
         self._bytes: bool | None = None  # whether the images are uint8; unknown before the first
         self._counts = np.zeros(len(_COUNTS), np.int64)
         self._sums = _sums.zeros(18)
@@ -122,8 +129,8 @@ class ChromaStats:
         if self._bytes not in (None, is_bytes):
             seen = "uint8" if self._bytes else "floats"
             raise ValueError(f"images have dtype {batch.dtype}, but this ChromaStats has seen {seen}; use another one")
-        more = ChromaStats(batch.value_range, self.layout, self.quantize, self.chroma_samples)
-        more._bytes = is_bytes
+        more = self.empty_like()
+        more.value_range, more._bytes = batch.value_range, is_bytes
         more._measure(batch)
         return self.merge(more)
 
@@ -131,8 +138,8 @@ class ChromaStats:
         """Add images of bytes that were measured one by one; of these there is no fixed pattern."""
         if len(records.pixels) == 0:
             return self
-        more = ChromaStats(BYTE_RANGE, self.layout, self.quantize, self.chroma_samples)
-        more._bytes = True
+        more = self.empty_like()
+        more.value_range, more._bytes = BYTE_RANGE, True
         more._fill(records)
         return self.merge(more)
 
@@ -140,20 +147,24 @@ class ChromaStats:
         """Fill an empty state with one batch."""
         count, _, height, width = batch.pixels.shape
         threads, (low, high) = resolve_threads(None), batch.value_range
-        records = LevelRecords.empty(count)
-        records.measure(0, batch, self.quantize, self.chroma_samples, threads)
-        self._fill(records)
+        if self._bytes or not self.moments_only:
+            records = LevelRecords.empty(count)
+            samples = 0 if self.moments_only else self.chroma_samples
+            records.measure(0, batch, self.quantize, samples, threads)
+            self._fill(records)
         usable = np.ones(count, np.uint8)
         if not self._bytes:
             moments = image_records(batch)
             usable[moments[:, 10] > 0] = 0
-            measured, pixels = int(moments[:, 0].sum()), self.count("pixels")
-            self._counts[[2, 3, 5]] = measured, pixels - measured, usable.sum()
+            measured, pixels = int(moments[:, 0].sum()), count * height * width
+            self._counts[[0, 1, 2, 3, 5]] = count, pixels, measured, pixels - measured, usable.sum()
             with np.errstate(over="ignore", invalid="ignore"):  # of values beyond 1e150 ranges: held at the largest
                 self._sums[:15] = _sums.from_floats(np.nan_to_num(_normalized_sums(moments, low, high)))
-        if height * width <= MOST_POSITIONS:
+        if height * width <= MOST_POSITIONS and not self.moments_only:
             self._size, self._positions = (height, width), np.zeros((3, height, width), np.int64)
             _core.stats_positions(batch.pixels, usable, self._positions, low, high, threads)
+        else:
+            self._size = _MIXED_SIZES
 
     def _fill(self, records: LevelRecords) -> None:
         """Fill an empty state with what was measured on bytes, all but the fixed pattern."""
@@ -161,9 +172,10 @@ class ChromaStats:
         self._sums[_SUM] = _sums.from_integers(levels[:, 0:3])
         self._sums[_SECOND] = _sums.from_integers(levels[:, 3:9])
         whole, fraction = _sums.from_integers(levels[:, 17:23]), _sums.from_integers(levels[:, 23:29], 32)
-        self._sums[_WITHIN] = _sums.normalized(whole + fraction)
+        self._sums[_WITHIN] = whole + fraction
         self._sums[15:17] = _sums.from_integers(levels[:, 29:31], 32)
         self._sums[17:18] = _sums.from_integers(levels[:, 16:17], 16)
+        self._sums = _sums.normalized(self._sums)
         self._extremes = np.array([extremes[:, 2].min(), extremes[:, 3].max()])
         pixels = int(records.pixels.sum())
         self._counts[:] = (
@@ -185,7 +197,7 @@ class ChromaStats:
         """
         if not isinstance(other, ChromaStats):
             raise TypeError(f"other must be a ChromaStats, got {type(other).__name__}")
-        for name in ("value_range", "layout", "quantize", "chroma_samples"):
+        for name in ("value_range", "layout", "quantize", "chroma_samples", "moments_only"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs and not (name == "value_range" and (mine is None or theirs is None)):
                 raise ValueError(f"other has {name} {theirs!r}; accepted: {mine!r}")
@@ -205,7 +217,7 @@ class ChromaStats:
 
     def empty_like(self) -> "ChromaStats":
         """One with the same settings that has seen nothing."""
-        return ChromaStats(self.value_range, self.layout, self.quantize, self.chroma_samples)
+        return ChromaStats(self.value_range, self.layout, self.quantize, self.chroma_samples, self.moments_only)
 
     def _merge_positions(self, other: "ChromaStats") -> None:
         if self._size == _NO_SIZE:
@@ -255,7 +267,7 @@ class ChromaStats:
             raise ValueError("there is nothing to summarise: no images were added, and value_range is not given")
         images, pixels = self.count("images"), self.count("pixels")
         # A screen shows NaN as black; where nothing else is there, measures of it would look like a gray picture's.
-        shown, drawn = (images, pixels) if self.count("measured") else (0, 0)
+        shown, drawn = (images, pixels) if self.count("measured") and not self.moments_only else (0, 0)
         within, between, total = self._moments(value_range)
         m3, variant, chroma = (number / 2**_sums.FRACTION_BITS for number in _sums.to_integers(self._sums[_DISPLAY]))
         gray = tuple(_ratio(self.count(f"gray_{level}"), drawn) for level in range(3))
@@ -333,6 +345,7 @@ class ChromaStats:
             "layout": np.array(self.layout),
             "quantize": np.array(self.quantize),
             "chroma_samples": np.array(self.chroma_samples or 0),
+            "moments_only": np.array(self.moments_only),
             "value_range": np.array(self.value_range or (), np.float64),
             "kind": np.array({None: "none", True: "bytes", False: "floats"}[self._bytes]),
             "counts": self._counts,
@@ -389,7 +402,8 @@ class ChromaStats:
             raise ValueError(f"it has version {version}, this program reads versions 1 to {VERSION}")
         value_range = tuple(state["value_range"].tolist()) or None
         samples = int(state["chroma_samples"]) if version > 1 else 0
-        stats = cls(value_range, state["layout"].item(), state["quantize"].item(), samples or None)
+        moments_only = bool(state["moments_only"]) if version > 2 else False
+        stats = cls(value_range, state["layout"].item(), state["quantize"].item(), samples or None, moments_only)
         stats._bytes = {"none": None, "bytes": True, "floats": False}[state["kind"].item()]
         stats._counts = _entry(state, "counts", np.int64, (len(_COUNTS),))
         stats._sums = _entry(state, "sums", np.int64, (18, _sums.LIMBS))
@@ -422,7 +436,7 @@ class ChromaStats:
         if min(squares + numbers[_DISPLAY]) < 0:
             raise ValueError("its sums contradict each other: one of squares or of display measures is negative")
         least, most = self._extremes
-        nothing_seen = count("measured") == 0 and (least, most) == (math.inf, -math.inf)
+        nothing_seen = (count("measured") == 0 or self.moments_only) and (least, most) == (math.inf, -math.inf)
         if not (nothing_seen or (math.isfinite(least) and math.isfinite(most) and least <= most)):
             raise ValueError(f"its extremes contradict each other: {least} to {most}")
 

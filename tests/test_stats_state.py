@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import same_bits
 
 import ganchroma as gch
 from ganchroma.stats import _COUNTS
@@ -98,15 +99,47 @@ def test_save_and_load(rng, tmp_path, kind):
         assert again.merge(stats).summary().images == 2 * stats.summary().images
 
 
-def test_a_file_of_version_1_loads(tmp_path):
-    """Written by the release before `chroma_samples`; the numbers are those it printed."""
-    old = gch.ChromaStats.load(Path(__file__).parent / "data/stats_version_1.npz")
+@pytest.mark.parametrize(
+    ("version", "samples", "pixels", "chroma"), [(1, None, 90, 50.70368381076389), (2, 16, 90, 57.952392578125)]
+)
+def test_a_file_of_an_older_version_loads(tmp_path, version, samples, pixels, chroma):
+    """Written by releases before `chroma_samples`, before `moments_only`; the numbers are those they printed."""
+    old = gch.ChromaStats.load(Path(__file__).parent / f"data/stats_version_{version}.npz")
     summary = old.summary()
-    assert (old.chroma_samples, summary.images, summary.pixels) == (None, 3, 90)
-    assert summary.chroma == 50.70368381076389
+    assert (old.chroma_samples, old.moments_only, summary.images, summary.pixels) == (samples, False, 3, pixels)
+    assert summary.chroma == chroma
     assert summary.fixed is not None
     old.save(tmp_path / "new.npz")
     assert gch.ChromaStats.load(tmp_path / "new.npz") == old
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("kind", ["bytes", "floats"])
+def test_moments_only(isa, rng, tmp_path, kind, layout):
+    """The same moments to the bit; nothing of what a screen shows, and nothing that claims to be 0."""
+    shape = (5, 3, 70, 61) if layout == "NCHW" else (5, 70, 61, 3)
+    images = rng.integers(0, 256, shape, dtype=np.uint8)
+    options = {"layout": layout} if kind == "bytes" else {"layout": layout, "value_range": (-1, 1)}
+    if kind == "floats":
+        images = (images / 127.5 - 1).astype(np.float32)
+        images[1, 2, 2, 2] = np.nan
+    whole, some = stats_of(images, **options), stats_of(images, moments_only=True, **options)
+    full, lean = whole.summary(), some.summary()
+    for name in ("within", "between", "total"):
+        assert same_bits(getattr(lean, name).covariance, getattr(full, name).covariance)
+    assert (lean.images, lean.pixels, lean.nonfinite) == (full.images, full.pixels, full.nonfinite)
+    shown = ("colorfulness", "colorfulness_variant", "chroma", "gray_pixel_share", "gray_images", "near_end_share")
+    assert np.isnan([getattr(lean, name) for name in (*shown, "minimum", "maximum")]).all()
+    assert np.isnan(lean.gray_pixel_shares + lean.clipped_share).all()
+    assert lean.fixed is None
+    assert "nan" not in json.dumps(lean.to_dict(), allow_nan=False)
+    assert str(lean)
+    some.save(tmp_path / "some.npz")
+    assert gch.ChromaStats.load(tmp_path / "some.npz") == some
+    split = [stats_of(part, moments_only=True, **options) for part in (images[:2], images[2:])]
+    assert split[1] + split[0] == some
+    with pytest.raises(ValueError, match="other has moments_only False; accepted: True"):
+        some.merge(whole)
 
 
 def test_chroma_samples_are_of_pixels_spread_over_the_image(rng):
@@ -172,8 +205,8 @@ def test_damaged_files_are_refused(rng, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"version": 3}, "it has version 3, this program reads versions 1 to 2"),
-        ({"version": 0}, "it has version 0, this program reads versions 1 to 2"),
+        ({"version": 4}, "it has version 4, this program reads versions 1 to 3"),
+        ({"version": 0}, "it has version 0, this program reads versions 1 to 3"),
         ({"chroma_samples": -1}, "chroma_samples must be at least 1"),
         ({"counts": np.zeros(3, np.int64)}, "counts has dtype int64 and shape"),
         ({"sums": np.zeros((18, 8))}, "sums has dtype float64"),

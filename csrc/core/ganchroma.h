@@ -321,7 +321,8 @@ struct gch_level_record {
 
 /* records[i], extremes[i] = those of image i. The extremes are of the values before quantisation. Bytes are
  * their own levels; range and rule are then unused. Chroma is measured at one pixel of `every`, and its sum scaled
- * to all. An image may have up to 2^36 pixels. */
+ * to all; where `every` is 0 nothing is counted but sums and products, and what follows from them. An image may have
+ * up to 2^36 pixels. */
 enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule rule,
                                  const struct gch_images *images, struct gch_level_record *records,
                                  ptrdiff_t every, struct gch_value_extremes *extremes, int threads);

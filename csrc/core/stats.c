@@ -22,7 +22,7 @@ struct level_job {
     const struct gch_images *images;
     struct gch_range range;
     enum gch_rule rule;
-    ptrdiff_t every;              /* pixels, of which one has its chroma measured */
+    ptrdiff_t every;              /* pixels, of which one has its chroma measured; 0: moments alone */
     struct chunk_result *results; /* one a chunk */
     struct gch_chunk *scratch;    /* one a worker */
 };
@@ -59,6 +59,11 @@ static void levels_chunk(void *context, ptrdiff_t index, int worker)
         isa->stats[is_double ? GCH_F64 : GCH_F32].quantize(&job->range, job->rule, values, scratch->bytes[i],
                                                            count, &result.extremes);
         bytes[i] = scratch->bytes[i];
+    }
+    if (job->every == 0) {
+        isa->bytes_moments(bytes, count, result.sums.sum, result.sums.product);
+        job->results[index] = result;
+        return;
     }
     isa->bytes_sums(bytes, count, &result.sums, is_bytes ? &result.extremes : &of_levels);
     for (int i = 0; i < 2; ++i)
@@ -111,8 +116,8 @@ static double colorfulness(double rg_variance, double yb2_variance, double rg_me
 static void finish(struct gch_level_record *record, ptrdiff_t count, ptrdiff_t every)
 {
     struct gch_level_sums *s = &record->sums;
-    const wide pixels = count, measured = (count - 1) / every + 1;
-    s->chroma = (int64_t)((s->chroma * pixels + measured / 2) / measured);
+    const wide pixels = count, measured = every > 0 ? (count - 1) / every + 1 : 0;
+    if (every > 0) s->chroma = (int64_t)((s->chroma * pixels + measured / 2) / measured);
     const double number = (double)count;
     for (int i = 0; i < 6; ++i) {
         wide apart = (wide)s->sum[first_channel[i]] * s->sum[second_channel[i]];
@@ -143,7 +148,7 @@ enum gch_status gch_stats_levels(const struct gch_range *range, enum gch_rule ru
                                  const struct gch_images *images, struct gch_level_record *records,
                                  ptrdiff_t every, struct gch_value_extremes *extremes, int threads)
 {
-    if (every < 1) return GCH_BAD_VALUE;
+    if (every < 0) return GCH_BAD_VALUE;
     enum gch_status status = gch_images_check(images);
     if (status != GCH_OK || images->count == 0) return status;
     ptrdiff_t chunks = gch_images_chunks(images), items = images->count * chunks;
