@@ -65,13 +65,11 @@ GCH_INLINE void FN(conv_leave)(const struct gch_conv_strip *s, const int out, vo
     }
 }
 
-/* All taps of a column: KH, OUT and masked are constants at every call. Where registers are few, the filters' weights of
- * one tap are kept and each row is loaded for every tap: sums, weights and one row fill 16 registers. */
+/* All taps of a column: KH, OUT and masked are constants at every call. */
 GCH_INLINE void FN(conv_column)(const int KH, const int OUT, const int masked, const REAL *const *row,
                                 ptrdiff_t offset, V(mask) inside, const REAL *weight,
                                 V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS])
 {
-#if GCH_VECTORS >= 32
     V(vec) in[FN(CONV_MOST_ROWS)];
     GCH_UNROLL
     for (int i = 0; i < GCH_CONV_ROWS - 1; ++i)
@@ -87,7 +85,14 @@ GCH_INLINE void FN(conv_column)(const int KH, const int OUT, const int masked, c
                 sum[r][f] = V(add_product)(sum[r][f], w, in[ky + r]);
         }
     }
-#else
+}
+
+/* The same where each row meets few taps and registers are few: the weights of a tap are kept, and a row is loaded for
+ * every tap. Sums, weights and one row fill 16 registers. */
+GCH_INLINE void FN(conv_short_column)(const int KH, const int OUT, const int masked, const REAL *const *row,
+                                      ptrdiff_t offset, V(mask) inside, const REAL *weight,
+                                      V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS])
+{
     GCH_UNROLL
     for (int ky = 0; ky < KH; ++ky) {
         V(vec) w[GCH_CONV_FILTERS];
@@ -104,7 +109,6 @@ GCH_INLINE void FN(conv_column)(const int KH, const int OUT, const int masked, c
                 sum[r][f] = V(add_product)(sum[r][f], w[f], in);
         }
     }
-#endif
 }
 
 /* Dense rows. KH, KW, OUT and edge are constants at every call: KW columns, each `turn` from the one before, of which the
@@ -133,7 +137,10 @@ GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const i
             const int masked = edge == (kx == 0        ? FN(CONV_FIRST)
                                         : kx == KW - 1 ? FN(CONV_LAST)
                                                        : FN(CONV_EVERY));
-            FN(conv_column)(KH, OUT, masked, row, kx * turn, masks[kx], weight, sum);
+            if (KW == 2)
+                FN(conv_short_column)(KH, OUT, masked, row, kx * turn, masks[kx], weight, sum);
+            else
+                FN(conv_column)(KH, OUT, masked, row, kx * turn, masks[kx], weight, sum);
             weight += KH * OUT;
         }
         for (int kx = 0; KW == 0 && kx < s->kw; ++kx) {
