@@ -1,6 +1,7 @@
 """Fixtures for every test."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,10 @@ if wanted := os.environ.get("GANCHROMA_BUILD"):
     build = Path(wanted).resolve()
     assert Path(ganchroma.__file__).is_relative_to(build), ganchroma.__file__
     os.environ.update(PYTHONPATH=str(build), PYTHONSAFEPATH="1")
+
+# A shell starts what runs in its background with Ctrl-C ignored, and every process that a test starts inherits that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header():
