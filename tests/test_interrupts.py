@@ -1,7 +1,8 @@
 """Ctrl-C ends whatever the core is doing, however little of it is done.
 
-Each call here takes a second to years, on a slow machine. A signal comes a moment after it began; what counts is that the
-call did not run to its end first, not the time, which a busy machine stretches. `pytest -m slow -rP` prints the times.
+Each call here takes a second to years, on a slow machine. A signal comes a moment after it began; what counts is that
+the call did not run to its end first, not the time, which a busy machine stretches. `pytest -m slow -rP` prints the
+times.
 """
 
 import contextlib
