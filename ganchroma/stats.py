@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
 from ganchroma._arrays import as_array, check_integer
-from ganchroma._files import check_path, npz_bytes, read_npz, write_bytes
+from ganchroma._files import check_path, npz_bytes, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import LevelRecords
 from ganchroma.color import Rule, image_records, parse_rule
@@ -385,8 +385,8 @@ class ChromaStats:
             except MemoryError:
                 raise MemoryError(f"{name} can't be read as ChromaStats: not enough memory") from None
             except Exception as error:  # a damaged file can fail anywhere in zip, header or data
-                reason = f"no entry {error}" if isinstance(error, KeyError) else str(error) or "it is truncated"
-                raise ValueError(f"{name} can't be read as ChromaStats: {reason}") from None
+                reason = f"no entry {error}" if isinstance(error, KeyError) else reason_of(error)
+                raise ValueError(f"{name} can't be read as ChromaStats: {reason}") from error
 
     @classmethod
     def from_state(cls, state: Mapping[str, NDArray[Any]]) -> "ChromaStats":
