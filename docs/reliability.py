@@ -158,8 +158,9 @@ SECTIONS = {
     "fuzz": Section(
         "Fuzzing",
         "make fuzz SECONDS={seconds}",
-        "libFuzzer on the core under the address and undefined behaviour sanitizers, {seconds} seconds a target; "
-        "Hypothesis on every public function with arrays as nobody would bring them.",
+        "libFuzzer on the core under the address and undefined behaviour sanitizers, Atheris on what reads files and "
+        "on the command line, {seconds} seconds a target; Hypothesis on every public function with arrays as nobody "
+        "would bring them.",
         fuzz,
     ),
     "memory": Section(

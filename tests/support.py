@@ -69,8 +69,7 @@ def run_python(code, *, environment=None, cwd=None, timeout=120, paths=()):
     folders = [Path(ganchroma.__file__).parent.parent, *(ROOT / path for path in paths)]
     settings["PYTHONPATH"] = os.pathsep.join(map(str, folders))
     settings.update(environment or {})
-    # -P: a checkout in the working folder would go before the build under test.
-    command = [sys.executable, "-P", "-W", "error", "-c", code]
+    command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, env=settings, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
 
 

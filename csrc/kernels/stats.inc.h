@@ -58,8 +58,8 @@ static GCH_APART void FN(levels_exactly)(struct FN(quantizing) * state, const RE
 /* Of floats in float, where no error of that can matter: 0 where it might. */
 struct quick_levels {
     float low, part;
-    float most_off,
-        least_aside; /* off the nearest level; aside from where a near value has a level that is not */
+    float most_off;    /* the nearest level */
+    float least_aside; /* from where a value is near an end and its level is not */
 };
 
 /* 255 (v - low) / span is off by less than `error`: three roundings of at most 256, and one of low. */
