@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma import _core
+from ganchroma import _core, _sums
 from ganchroma._images import Images
 from ganchroma.color import parse_rule
 
 _COLUMNS = 31  # struct gch_level_record: sums, then what follows from them
+_FRACTION_BITS = np.repeat([0, 16, 0, 32], [16, 1, 6, 8])  # of each column
 _DIAGONAL = np.array([0, 3, 5])  # of RR, RG, RB, GG, GB, BB
 _ONCE_AND_TWICE = np.array([1, 2, 2, 1, 2, 1])
 _LEAST_SCATTER = 1e-6  # levels squared times pixels: below are only roundings of the fraction
@@ -58,6 +59,11 @@ class LevelRecords:
     def first(self, count: int) -> "LevelRecords":
         """The first rows."""
         return LevelRecords(self.levels[:count], self.extremes[:count], self.pixels[:count])
+
+    def sums(self) -> NDArray[np.int64]:
+        """Of all images: R, G, B; the six products; the six of the scatter; M3 and its variant; chroma; see `_sums`."""
+        total = _sums.from_integers(self.levels, _FRACTION_BITS)
+        return np.concatenate([total[:9], total[17:23] + total[23:29], total[29:31], total[16:17]])
 
     @property
     def gray(self) -> NDArray[np.bool_]:

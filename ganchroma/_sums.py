@@ -5,7 +5,7 @@ limb by limb (a plain sum over processes is right too) and rounding happens once
 """
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 LIMBS = 8
 FRACTION_BITS = 96
@@ -19,7 +19,10 @@ def zeros(count: int) -> NDArray[np.int64]:
 
 
 def from_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The exact sum over axis 0 of finite float64 (N, Q), as (Q, LIMBS); what lies below 2^-96 is cut off."""
+    """The exact sum over axis 0 of finite float64 (N, Q), as (Q, LIMBS); what lies below 2^-96 is cut off.
+
+    Not normalized.
+    """
     rest = np.clip(values, -_LARGEST, _LARGEST)
     result = zeros(values.shape[1])
     for k in reversed(range(LIMBS)):
@@ -27,30 +30,30 @@ def from_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
         digits = np.trunc(rest / unit)
         rest = rest - digits * unit
         result[:, k] = digits.astype(np.int64).sum(axis=0)
-    return normalized(result)
+    return result
 
 
-def from_integers(values: NDArray[np.int64], fraction_bits: int = 0) -> NDArray[np.int64]:
+def from_integers(values: NDArray[np.int64], fraction_bits: ArrayLike = 0) -> NDArray[np.int64]:
     """The exact sum over axis 0 of values * 2^-fraction_bits, (N, Q) int64 with 0 to 32 such bits, as (Q, LIMBS).
 
     Not normalized: several are added first.
     """
     result = zeros(values.shape[1])
-    first, shift = divmod(FRACTION_BITS - fraction_bits, _WORD)
-    mask = (1 << (_WORD - shift)) - 1
-    result[:, first] = ((values & mask) << shift).sum(axis=0)
-    above = values >> (_WORD - shift)
-    result[:, first + 1] = (above & 0xFFFFFFFF).sum(axis=0)
-    result[:, first + 2] = (above >> _WORD).sum(axis=0)
+    first, shift = np.divmod(FRACTION_BITS - np.broadcast_to(fraction_bits, values.shape[1:]), _WORD)
+    numbers, mask = np.arange(values.shape[1]), (1 << (_WORD - shift)) - 1
+    for limb, half in ((first, values & 0xFFFFFFFF), (first + 1, values >> _WORD)):
+        total = half.sum(axis=0)
+        result[numbers, limb] += (total & mask) << shift
+        result[numbers, limb + 1] += total >> (_WORD - shift)
     return result
 
 
 def normalized(limbs: NDArray[np.int64]) -> NDArray[np.int64]:
     """The same numbers with every limb but the last in 0..2^32: equal numbers then have equal limbs."""
     result = limbs.copy()
-    for k in range(LIMBS - 1):
-        result[:, k + 1] += result[:, k] >> _WORD
-        result[:, k] &= 0xFFFFFFFF
+    while (carried := result[:, :-1] >> _WORD).any():
+        result[:, :-1] &= 0xFFFFFFFF
+        result[:, 1:] += carried
     return result
 
 

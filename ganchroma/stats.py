@@ -169,18 +169,12 @@ class ChromaStats:
     def _fill(self, records: LevelRecords) -> None:
         """Fill an empty state with what was measured on bytes, all but the fixed pattern."""
         levels, extremes = records.levels, records.extremes
-        self._sums[_SUM] = _sums.from_integers(levels[:, 0:3])
-        self._sums[_SECOND] = _sums.from_integers(levels[:, 3:9])
-        whole, fraction = _sums.from_integers(levels[:, 17:23]), _sums.from_integers(levels[:, 23:29], 32)
-        self._sums[_WITHIN] = whole + fraction
-        self._sums[15:17] = _sums.from_integers(levels[:, 29:31], 32)
-        self._sums[17:18] = _sums.from_integers(levels[:, 16:17], 16)
-        self._sums = _sums.normalized(self._sums)
+        self._sums = records.sums()
         self._extremes = np.array([extremes[:, 2].min(), extremes[:, 3].max()])
         pixels = int(records.pixels.sum())
         self._counts[:] = (
             *(len(levels), pixels, pixels, 0, int(records.gray.sum()), len(levels)),
-            *(*levels[:, 11:14].sum(axis=0), *levels[:, 14:16].sum(axis=0)),
+            *levels[:, 11:16].sum(axis=0),
             *extremes[:, :2].sum(axis=0).astype(np.int64),
         )
         self._size = _MIXED_SIZES
