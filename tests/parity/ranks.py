@@ -70,12 +70,20 @@ def monitored(rank, ranks):
     yield json.dumps([len(monitor.history), record, monitor.history[-1].to_dict()]), gch.ChromaStats()
 
 
+def metric(rank, ranks):
+    """One rank has nothing."""
+    made = gch.torch.ChromaMetric()
+    for part in np.array_split(images("floats")[rank // 2 :: 2], 3) if rank != 1 else []:
+        made.update(torch.from_numpy(part))
+    yield json.dumps({name: value.item() for name, value in made.compute().items()}), gch.ChromaStats()
+
+
 def main():
     rank, ranks, meeting, folder = sys.argv[1:]
     rank, ranks = int(rank), int(ranks)
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=ranks)
-    for what in (uneven, padded, mixed, monitored):
+    for what in (uneven, padded, mixed, monitored, metric):
         for number, (text, stats) in enumerate(what(rank, ranks)):
             stats.save(Path(folder) / f"{what.__name__}-{rank}-{number}.npz")
             (Path(folder) / f"{what.__name__}-{rank}-{number}.txt").write_text(text)

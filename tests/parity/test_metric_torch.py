@@ -9,7 +9,6 @@ import ganchroma as gch
 
 torch = pytest.importorskip("torch")
 torchmetrics = pytest.importorskip("torchmetrics")
-import torch.distributed as dist  # noqa: E402
 
 
 def pictures(count=8, seed=0, tint=0.0):
@@ -98,26 +97,6 @@ def test_in_a_collection_and_through_a_checkpoint():
     other.load_state_dict(metric.state_dict())
     other.update(pictures(0))
     assert other.stats() == metric.stats()
-
-
-def _rank(rank, ranks, folder, batches):
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=ranks)
-    metric = gch.torch.ChromaMetric()
-    for batch in batches[rank]:
-        metric.update(batch)
-    torch.save({name: value.item() for name, value in metric.compute().items()}, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
-
-
-def test_processes_agree_on_all_pictures(tmp_path):
-    """Three ranks, one of them with nothing."""
-    batches = [[pictures(3, 0), pictures(2, 1)], [], [pictures(4, 2)]]
-    torch.multiprocessing.spawn(_rank, (3, str(tmp_path), batches), nprocs=3)
-    alone = gch.torch.ChromaMetric()
-    alone.update(torch.cat([batch for rank in batches for batch in rank]))
-    whole = {name: value.item() for name, value in alone.compute().items()}
-    for rank in range(3):
-        assert torch.load(tmp_path / f"{rank}.pt") == whole
 
 
 def test_wrong_pictures():

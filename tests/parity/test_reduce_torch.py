@@ -11,6 +11,7 @@ import pytest
 import ganchroma as gch
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("torchmetrics")
 if not torch.distributed.is_available():
     pytest.skip("this PyTorch has no torch.distributed", allow_module_level=True)
 
@@ -32,7 +33,7 @@ def answers(tmp_path_factory):
     errors = [process.communicate(timeout=100)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * RANKS, errors
     found = {"errors": errors}
-    for name in ("uneven", "padded", "mixed", "monitored"):
+    for name in ("uneven", "padded", "mixed", "monitored", "metric"):
         paths = [sorted(folder.glob(f"{name}-{rank}-*.npz")) for rank in range(RANKS)]
         found[name] = [
             [(path.with_suffix(".txt").read_text(), gch.ChromaStats.load(path)) for path in rank] for rank in paths
@@ -85,3 +86,10 @@ def test_alone_nothing_happens():
         gch.torch.ChromaMonitor(group="WORLD")
     with pytest.raises(ValueError, match=r"images has shape \(0, 3, 4, 4\)"):
         gch.torch.ChromaMonitor().update(0, torch.zeros(0, 3, 4, 4))
+
+
+def test_the_metric_of_all_ranks(answers):
+    alone = gch.torch.ChromaMetric()
+    alone.update(torch.from_numpy(images("floats")))
+    whole = {name: value.item() for name, value in alone.compute().items()}
+    assert [json.loads(text) for rank in answers["metric"] for text, _ in rank] == [whole] * RANKS
