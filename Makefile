@@ -196,9 +196,9 @@ emulated: ## the C checks on AArch64 (NEON), on an AVX2 processor and on one wit
 
 SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
     --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py -k "not torch" tests
-# -g1: line numbers are enough, and whole debug information doubles the time to compile.
-ASAN := -DGCH_FAULTS -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
-UBSAN := -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
+# Kernels rolled up, and -g1, of which line numbers are enough: what a sanitizer adds to each step takes long to compile.
+ASAN := -DGCH_FAULTS -DGCH_ROLLED -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
+UBSAN := -DGCH_ROLLED -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
 
 define sanitize # name, flags, environment of pytest, what it runs
 	$(SUBMAKE) test-c C_BUILD=build/$(1)/c C_FLAGS='$(2)'
@@ -257,11 +257,6 @@ fuzz: $(VENV)/extra-fuzz ## what nobody would write: into the core with libFuzze
 
 fuzzers: $(FUZZERS)
 
-# Branches are few here and vectors many: with more than the address sanitizer one such file takes a quarter of an hour.
-build/fuzz/kernels/%.o: csrc/kernels/%.c
-	@mkdir -p $(@D)
-	@$(CC) $(filter-out -fsanitize% -fno-sanitize%,$(C_ALL)) -fsanitize=address -c $< -o $@
-
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libganchroma.a
 	@$(CC) $(C_ALL) -fsanitize=fuzzer -Itests/fuzz $< build/fuzz/libganchroma.a -o $@ -lm
 
@@ -269,6 +264,6 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libganchroma.a
 # that library is missing, the checks run without OpenMP: their own threads still meet in the core. What happens inside
 # the OpenMP runtime, which was not compiled for the sanitizer, is left out, as Archer asks for.
 tsan: ## data races, in the C checks, with Clang
-	$(SUBMAKE) test-c CC=clang C_BUILD=build/tsan/c C_FLAGS='-fsanitize=thread -O1 -g1' C_OPENMP="$$(echo 'int main(void) { return 0; }' \
+	$(SUBMAKE) test-c CC=clang C_BUILD=build/tsan/c C_FLAGS='-DGCH_ROLLED -fsanitize=thread -O1 -g1' C_OPENMP="$$(echo 'int main(void) { return 0; }' \
 	    | clang -fopenmp -include omp.h -x c - -o /dev/null 2>/dev/null && echo -fopenmp)" OMP_TOOL_LIBRARIES=libarcher.so \
 	    TSAN_OPTIONS=ignore_noninstrumented_modules=1
