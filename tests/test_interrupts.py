@@ -167,6 +167,13 @@ def test_a_call_ends_before_it_is_done(name, threads):
     assert gch.activate(np.zeros(100_000), "tanh", threads=threads).sum() == 0  # and the next call runs to its end
 
 
+def test_the_copy_of_an_input_ends_before_it_is_done():
+    """Else it would end with what is found after it: that the other array has another size."""
+    swapped = np.broadcast_to(np.array(0, ">f8"), (4, MANY))
+    for given in (swapped, swapped[0], np.broadcast_to(swapped[:, :1000, None], (4, 1000, MANY // 1000))):
+        interrupted((_core.activate, given, TANH, np.zeros(1), 1), 0.01)
+
+
 def test_every_long_function_is_here():
     core = {name for name in vars(_core) if not name.startswith("__")}
     assert core - {CALLS[name](1)[0].__name__ for name in CALLS} == NOT_LONG & core

@@ -27,11 +27,39 @@ static int check_array(PyObject *object, const char *name, int type, int ndim)
     return 0;
 }
 
+/* Piece by piece, so that Ctrl-C ends it soon; both are plain arrays of one shape. */
+static int copy(PyObject *into, PyObject *from)
+{
+    const npy_intp piece = (npy_intp)1 << 22;
+    PyArrayObject *array = (PyArrayObject *)from;
+    const npy_intp size = PyArray_SIZE(array), rows = PyArray_NDIM(array) > 0 ? PyArray_DIM(array, 0) : 0;
+    if (size <= piece) {
+        if (PyArray_CopyInto((PyArrayObject *)into, array) < 0) return -1;
+        return PyErr_CheckSignals();
+    }
+    const npy_intp step = size / rows > piece ? 1 : piece / (size / rows);
+    int failed = 0;
+    for (npy_intp row = 0; row < rows && !failed; row += step) {
+        const npy_intp last = rows - row < step ? rows : row + step;
+        PyObject *to = step > 1 ? PySequence_GetSlice(into, row, last) : PySequence_GetItem(into, row);
+        PyObject *of = step > 1 ? PySequence_GetSlice(from, row, last) : PySequence_GetItem(from, row);
+        failed = to == NULL || of == NULL || copy(to, of) < 0;
+        Py_XDECREF(to);
+        Py_XDECREF(of);
+    }
+    return failed ? -1 : 0;
+}
+
 PyArrayObject *gch_py_input(PyObject *object, const char *name, int type, int ndim)
 {
     if (check_array(object, name, type, ndim) < 0) return NULL;
-    int flags = NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED | NPY_ARRAY_ENSUREARRAY;
-    return (PyArrayObject *)PyArray_FROM_OF(object, flags);
+    PyObject *given = PyArray_FROM_OF(object, NPY_ARRAY_ENSUREARRAY);
+    if (given == NULL || PyArray_ISCARRAY_RO((PyArrayObject *)given)) return (PyArrayObject *)given;
+    PyArrayObject *array = (PyArrayObject *)given;
+    PyObject *made = PyArray_SimpleNew(PyArray_NDIM(array), PyArray_DIMS(array), PyArray_TYPE(array));
+    if (made != NULL && copy(made, given) < 0) Py_CLEAR(made);
+    Py_DECREF(given);
+    return (PyArrayObject *)made;
 }
 
 /* Whether the memory of (N, C, H, W) is that of a contiguous (N, H, W, C), and not just as well its own. */
