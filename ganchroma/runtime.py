@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from ganchroma import _core
+from ganchroma._arrays import check_integer
 
 __all__ = ["runtime_info", "show_runtime", "threads"]
+
+MOST_WORKERS = 1024  # each takes some 40 MB
 
 # The limits of the blocks around a call, the innermost last. They live in the context alone, so that one `threads`
 # object may be used in several threads and tasks at once.
@@ -93,6 +96,16 @@ def resolve_threads(given: int | None) -> int:
         chosen = _chosen.get()
         wanted = chosen[-1] if chosen else _environment() or _default()
     return min(wanted, processor_limit()) if wanted > 1 else wanted
+
+
+def resolve_workers(given: int | None) -> int:
+    """Processes for a call: as many as processors where nothing is given."""
+    if given is None:
+        return min(processor_limit(), MOST_WORKERS)
+    wanted = check_integer(given, "workers", 1)
+    if wanted > MOST_WORKERS:
+        raise ValueError(f"workers is {wanted}; accepted: 1 to {MOST_WORKERS}, of which as many start as have work")
+    return wanted
 
 
 def _default() -> int:

@@ -145,6 +145,19 @@ def test_names_can_be_printed_and_do_nothing_to_a_terminal(tmp_path):
         assert "\x1b" not in text
 
 
+def test_no_more_workers_start_than_have_work(pictures, monkeypatch):
+    """There were as many as were asked for, whatever the folder, until the machine had no memory left."""
+    started, begin = [], engines._Worker.__init__
+    monkeypatch.setattr(engines._Worker, "__init__", lambda self, way: (begin(self, way), started.append(self))[0])
+    few = places.units
+    monkeypatch.setattr(places, "units", lambda found, plain=few: plain(found, 30))
+    assert scan(pictures.folder, workers=1000).stats == scan(pictures.folder).stats
+    assert len(started) == 2  # 60 pictures
+    for wanted in (1025, 10**20):
+        with pytest.raises(ValueError, match=f"workers is {wanted}; accepted: 1 to 1024"):
+            scan(pictures.folder, workers=wanted)
+
+
 def test_killed_workers_change_nothing(pictures, monkeypatch):
     """As the system does when memory ends: at any time, several times."""
     monkeypatch.setattr(places, "units", lambda found, plain=places.units: plain(found, 4))

@@ -37,7 +37,7 @@ def here(units: Iterable[Unit], measuring: Callable[[Unit], Part]) -> Parts:
 
 
 def over_processes(units: Iterable[Unit], measuring: Callable[[Unit], Part], count: int) -> Parts:
-    """The same by `count` processes, a few units ahead.
+    """The same by up to `count` processes, a few units ahead.
 
     A picture that ends the process that decodes it is unreadable; the others are measured all the same. Each process
     has a pipe of its own, so that one that is killed takes nothing with it, and all can be killed at the end.
@@ -49,25 +49,27 @@ def over_processes(units: Iterable[Unit], measuring: Callable[[Unit], Part], cou
     """
     workers: list[_Worker] = []
     try:
-        for _ in range(count):
-            workers.append(_Worker(measuring))
-        yield from _in_order(units, workers)
+        yield from _in_order(units, measuring, workers, count)
     finally:
         for worker in workers:
             worker.end()
 
 
-def _in_order(units: Iterable[Unit], workers: list["_Worker"]) -> Parts:
+def _in_order(units: Iterable[Unit], measuring: Callable[[Unit], Part], workers: list["_Worker"], most: int) -> Parts:
+    """Starts a worker, up to `most`, where there is a unit that no other is free to take."""
     rest, given, taken = enumerate(units), 0, 0
     under_way: dict[_Worker, tuple[int, Unit]] = {}
     done: dict[int, tuple[Unit, Part]] = {}
     while True:
-        for worker in workers:
-            if worker not in under_way and given - taken < AHEAD * len(workers):
-                number, unit = next(rest, (-1, []))
-                if unit:
-                    under_way[worker], given = (number, unit), given + 1
-                    worker.send(unit)
+        while len(under_way) < most and given - taken < AHEAD * most:
+            number, unit = next(rest, (-1, []))
+            if not unit:
+                break
+            if len(under_way) == len(workers):
+                workers.append(_Worker(measuring))
+            worker = next(worker for worker in workers if worker not in under_way)
+            under_way[worker], given = (number, unit), given + 1
+            worker.send(unit)
         if taken in done:
             yield done.pop(taken)
             taken += 1

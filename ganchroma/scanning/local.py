@@ -3,9 +3,8 @@
 import os
 from collections.abc import Iterable, Iterator
 
-from ganchroma._arrays import check_integer
 from ganchroma._images import Layout
-from ganchroma.runtime import processor_limit
+from ganchroma.runtime import resolve_workers
 from ganchroma.scanning.engines import Measuring, Parts, Unit, here, over_processes
 from ganchroma.scanning.measuring import Settings
 from ganchroma.scanning.places import check_paths
@@ -38,7 +37,7 @@ def scan(
         Folders (with all that is in them), picture files, patterns like ``"photos/**/*.jpg"``, .zip and .tar archives
         (.tar.gz, .tgz, .tar.bz2, .tar.xz too; shards of a WebDataset), .npy and .npz arrays (N, 3, H, W).
     workers : int, optional
-        Processes; as many as there are processors by default. With 1 this process does everything.
+        Processes, at most; as many as there are processors by default. With 1 this process does everything.
     out : path, optional
         .npz file for the state, which `ChromaStats.load` reads. While the scan runs, its progress is kept beside it
         every 30 seconds and when it is interrupted.
@@ -88,7 +87,7 @@ def scan(
     'The claim does not hold: 0 of 8 pictures (0 %) are gray. The data has colour (M3 139.5).'
     """
     settings = Settings.of(value_range, layout, records is not None)
-    count = processor_limit() if workers is None else check_integer(workers, "workers", 1)
+    count = resolve_workers(workers)
     files, measuring = Files(out, records, html, resume), Measuring(settings)
 
     def run(units: Iterator[Unit]) -> Parts:

@@ -18,6 +18,7 @@ from ganchroma._arrays import check_flag, check_integer
 from ganchroma._arrays import shown as as_shown
 from ganchroma._factor_analysis import student
 from ganchroma._files import write_text
+from ganchroma.runtime import resolve_workers
 from ganchroma.torch.experiments.config import Config, check_seed
 from ganchroma.torch.experiments.history import History
 from ganchroma.torch.experiments.plots import plot_runs
@@ -223,7 +224,7 @@ def sweep(
         for name, config in configs.items()
         for seed in chosen
     }
-    count = min(len(jobs), _cores() if workers is None else check_integer(workers, "workers", 1))
+    count = min(len(jobs), resolve_workers(workers))
     shown = check_flag(shown, "shown")
     done = here(jobs, shown) if count == 1 else over_processes(jobs, count, shown)
     runs: dict[str, dict[int, History]] = {name: {} for name in configs}
@@ -265,11 +266,6 @@ def _seeds(seeds: Any) -> list[int]:
     if not chosen:
         raise ValueError("seeds holds none; accepted: an integer, how many, or at least one, which")
     return chosen
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _folder_names(names: Iterable[str]) -> dict[str, str]:
