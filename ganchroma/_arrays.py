@@ -20,6 +20,7 @@ _MOST_ITEMS = 100  # of a list are looked through for what is wrong
 
 _LINE = 64
 _LARGE = 1 << 22  # bytes
+_PIECE = 1 << 22  # elements: some milliseconds
 
 
 def as_array(
@@ -214,6 +215,26 @@ def _kind(value: Any) -> str:
 def compute_dtype(array: NDArray[Any]) -> np.dtype[Any]:
     """The dtype that the core computes in: float16 is computed in float32; byte order is always native."""
     return np.dtype(np.float64 if array.dtype.itemsize == 8 else np.float32)
+
+
+def cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """``array.astype(dtype, copy=False)``, a long one in pieces: Ctrl-C ends it soon."""
+    if array.dtype == dtype or array.size <= _PIECE:
+        return array.astype(dtype, copy=False)
+    result = np.empty_like(array, dtype)
+    _copy(array, result)
+    return result
+
+
+def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
+    each = source.size // len(source)
+    if each > _PIECE:
+        for row, place in zip(source, target, strict=True):
+            _copy(row, place)
+        return
+    step = _PIECE // each
+    for first in range(0, len(source), step):
+        target[first : first + step] = source[first : first + step]
 
 
 def in_lines(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

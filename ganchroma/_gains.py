@@ -7,6 +7,7 @@ taps t of filters[:, t] exp(i w t).
 """
 
 import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from ganchroma import _core
 from ganchroma._arrays import as_array
 from ganchroma._geometry import IntPair, Pair, check_pair
-from ganchroma.runtime import resolve_threads
+from ganchroma.runtime import interruptible, resolve_threads
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -23,7 +24,7 @@ Floats = NDArray[np.float64]
 ROWS = 16  # of the largest matrix that the core diagonalises
 _MOST_FREQUENCIES = 2**40  # sizes of arrays, multiplied by those of a matrix, still fit their integers
 _SAFE = 64  # weights of 2**-64 to 2**64 are taken as they are: their fourth powers occur
-_TOGETHER = 1 << 20  # numbers of transfer matrices made at a time in NumPy
+_TOGETHER = 1 << 18  # numbers of transfer matrices made at a time in NumPy: some tenths of a second at most
 
 
 class Layer(NamedTuple):
@@ -145,13 +146,17 @@ def largest(system: System, gram: Gram | None, lines: Floats, columns: Floats, t
     if gram is None:
         y, x = np.broadcast_arrays(lines[:, None], columns)
         rows = [
-            np.sqrt(np.maximum(np.linalg.eigvalsh(matrix @ matrix.conj().swapaxes(1, 2))[:, -1], 0))
+            np.sqrt(np.maximum(interruptible(partial(_last_eigenvalue, matrix)), 0))
             for matrix in _transfers(system, y.ravel(), x.ravel())
         ]
         return np.concatenate(rows).reshape(y.shape)
     values = np.empty((len(lines), columns.shape[1], 1))
     _core.frequency_values(gram.products, lines, columns, values, None, 0, resolve_threads(threads))
     return values[..., 0]
+
+
+def _last_eigenvalue(matrix: Any) -> Any:
+    return np.linalg.eigvalsh(matrix @ matrix.conj().swapaxes(1, 2))[:, -1]
 
 
 def grid_largest(system: System, gram: Gram | None, grid: Pair, threads: int | None) -> tuple[float, Pair]:
@@ -192,7 +197,7 @@ def grid_values(system: System, grid: Pair, threads: int | None) -> tuple[Floats
         for matrix in _transfers(_reduced(system), y / height, x / width):
             part = slice(done, done + len(matrix))
             if rows > ROWS:
-                left, found, _ = np.linalg.svd(matrix, full_matrices=False)
+                left, found, _ = interruptible(partial(np.linalg.svd, matrix, full_matrices=False))
                 first = left[..., 0]  # in the phase that the core chooses
                 first = first * np.exp(-0.5j * np.angle((first * first).sum(axis=1, keepdims=True)))
                 vectors[y[part], x[part]] = np.where(first.real.sum(axis=1, keepdims=True) < 0, -first, first)
@@ -208,7 +213,7 @@ def _reduced(system: System) -> System:
     rows, height, width, channels = system.filters.shape
     if channels <= rows * height * width:
         return system
-    _, upper = np.linalg.qr(system.filters.reshape(-1, channels).T)
+    _, upper = interruptible(lambda: np.linalg.qr(system.filters.reshape(-1, channels).T))
     return System(np.ascontiguousarray(upper.T).reshape(rows, height, width, -1), system.exponent)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import FLOATS, as_array, check_number, check_word
+from ganchroma._arrays import FLOATS, as_array, cast, check_number, check_word
 
 Layout = Literal["NCHW", "NHWC"]
 BYTE_RANGE = (0.0, 255.0)
@@ -113,8 +113,8 @@ def read_images(images: Any, value_range: Any, layout: Any, name: str = "images"
         )
     else:
         chosen = check_value_range(value_range)
-    if array.dtype == np.float16:
-        pixels = pixels.astype(np.float32)
+    if array.dtype.kind == "f" and array.dtype.itemsize == 2:
+        pixels = cast(pixels, np.dtype(np.float32))
     return Images(pixels, chosen, layout, array.ndim == 3, array.dtype)
 
 

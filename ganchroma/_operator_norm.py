@@ -23,6 +23,7 @@ from ganchroma._gains import (
 from ganchroma._geometry import PADDING_MODES, IntPair, PaddingLike, check_pair, make_geometry
 from ganchroma.conv import conv2d, conv_transpose2d
 from ganchroma.conv_backward import conv2d_backward, conv_transpose2d_backward
+from ganchroma.runtime import interruptible
 
 _PARTS = 8  # a cell of the search is divided into so many along each axis
 _MOST_CELLS = 2048  # where the gain is nearly constant, the search ends here and says how far it came
@@ -304,7 +305,7 @@ def _fewer_channels(weight: Floats, transposed: bool) -> Floats:
     first = weight if transposed else weight.swapaxes(0, 1)
     channels, filters, *kernel = first.shape
     if channels > filters * math.prod(kernel):
-        _, upper = np.linalg.qr(first.reshape(channels, -1))
+        _, upper = interruptible(lambda: np.linalg.qr(first.reshape(channels, -1)))
         first = upper.reshape(-1, filters, *kernel)
     return np.ascontiguousarray(first if transposed else first.swapaxes(0, 1))
 

@@ -113,6 +113,8 @@ def sparse(
     zeros_each = math.ceil(sparsity * len(result))
 
     def fill(work: Array) -> None:
+        if work.size == 0:
+            return
         stream.normal(work, 0.0, spread, threads=threads)
         np.put_along_axis(work, stream.orders(*work.shape)[:zeros_each], 0, axis=0)
 

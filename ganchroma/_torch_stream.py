@@ -1,5 +1,6 @@
 """PyTorch's CPU random stream, without PyTorch; public as `ganchroma.TorchGenerator`."""
 
+import os
 import sys
 import threading
 from typing import Any, ClassVar
@@ -41,6 +42,43 @@ def _check_seed(seed: Any) -> int:
     return int(seed) % 2**64
 
 
+class _Turn:
+    """One draw at a time: other threads wait; what interrupts a draw in this one can't, and is told so."""
+
+    __slots__ = ("_busy", "_lock", "_process")
+
+    def __init__(self) -> None:
+        self._process, self._lock, self._busy = _forks, threading.RLock(), False
+
+    def __enter__(self) -> None:
+        if self._process != _forks:  # a child, in which a thread that was drawing is not
+            self.__init__()  # type: ignore[misc]
+        self._lock.acquire()
+        if self._busy:
+            self._lock.release()
+            raise RuntimeError(
+                "this TorchGenerator is in the midst of a draw, which a signal handler has interrupted; "
+                "the handler needs a generator of its own"
+            )
+        self._busy = True
+
+    def __exit__(self, *_: object) -> None:
+        self._busy = False
+        self._lock.release()
+
+
+_forks = 0  # between this process and the one that loaded this module
+
+
+def _in_child() -> None:
+    global _forks
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 class TorchGenerator:
     """The random stream of PyTorch 2.13 on the CPU: the numbers that follow ``torch.manual_seed``, bit for bit.
 
@@ -75,14 +113,14 @@ class TorchGenerator:
            [-2.1787894 ,  0.56843126]], dtype=float32)
     """
 
-    __slots__ = ("_capability", "_lock", "_state")
+    __slots__ = ("_capability", "_state", "_turn")
 
     # PyTorch rounds float16 element by element, and draws for its last ones in another order than for float32.
     fills_float16: ClassVar[bool] = True
 
     def __init__(self, seed: int, capability: str = "avx2") -> None:
         self._capability = _CAPABILITIES.index(_SPELLINGS[check_word(capability, "capability", tuple(_SPELLINGS))])
-        self._lock = threading.Lock()
+        self._turn = _Turn()
         self._state = np.zeros(_STATE.itemsize, np.uint8)
         self.manual_seed(seed)
 
@@ -94,7 +132,7 @@ class TorchGenerator:
 
     def __setstate__(self, state: tuple[int, bytes]) -> None:
         self._capability = state[0]
-        self._lock = threading.Lock()
+        self._turn = _Turn()
         self._state = np.frombuffer(state[1], np.uint8).copy()
 
     @property
@@ -109,13 +147,13 @@ class TorchGenerator:
     def manual_seed(self, seed: int) -> "TorchGenerator":
         """Start anew from a seed; returns the generator itself, as PyTorch's does."""
         word = _check_seed(seed)
-        with self._lock:
+        with self._turn:
             _core.rng_torch_seed(self._state, word)
         return self
 
     def get_state(self) -> Array:
         """A copy of the state, uint8 (5056,): for `set_state`, or ``torch.from_numpy`` and ``torch.set_rng_state``."""
-        with self._lock:
+        with self._turn:
             return self._state.copy()
 
     def set_state(self, state: Any) -> None:
@@ -148,7 +186,7 @@ class TorchGenerator:
                 "state must be that of a CPU generator, seeded, with 1 <= left <= 624 and next + left <= 625, "
                 f"got seeded {fields['seeded']}, left {left}, next {following}"
             )
-        with self._lock:
+        with self._turn:
             self._state[...] = given
 
     def uniform(self, out: Array, low: float, high: float, *, threads: int | None = None) -> None:
@@ -165,12 +203,8 @@ class TorchGenerator:
             out[...] = work
             out[out == np.float16(high)] = np.float16(low)
             return
-        lock = self._lock
-        lock.acquire()  # a `with` takes a fifth of a small call longer
-        try:
+        with self._turn:
             _core.rng_torch_uniform(self._state, self._capability, low, high, out)
-        finally:
-            lock.release()
 
     def normal(self, out: Array, mean: float, std: float, *, threads: int | None = None) -> None:
         """Fill a C-contiguous float16, float32 or float64 array as ``Tensor.normal_(mean, std)`` does."""
@@ -180,12 +214,8 @@ class TorchGenerator:
             self._normal_half(out.reshape(-1), mean, std, threads)
             return
         count = 1 if threads is None and out.size < _SERIAL else resolve_threads(threads)
-        lock = self._lock
-        lock.acquire()
-        try:
+        with self._turn:
             _core.rng_torch_normal(self._state, self._capability, mean, std, out, count)
-        finally:
-            lock.release()
 
     def _normal_half(self, out: Array, mean: float, std: float, threads: int | None) -> None:
         whole = out.size - out.size % _BLOCK or out.size
@@ -213,8 +243,10 @@ class TorchGenerator:
             raise TypeError(f"n must be an integer, got {n!r}")
         if n < 0:
             raise ValueError(f"n must not be negative, got {n}")
+        if n > sys.maxsize // 8:
+            raise ValueError(f"n is {n}, more numbers than fit into an array")
         order = np.empty(int(n), np.int64)
-        with self._lock:
+        with self._turn:
             _core.rng_torch_shuffle(self._state, order)
         return order
 

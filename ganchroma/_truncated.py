@@ -55,10 +55,13 @@ def _propose(work: Array, mean: float, std: float, a: float, b: float, stream: S
     peak = (max(a, min(mean, b)) - mean) / std
     reach = math.sqrt(peak * peak + 2 * 64 * math.log(2))
     low, high = max(a, mean - reach * std), min(b, mean + reach * std)
+    spacing = float(np.spacing(work.dtype.type(max(abs(low), abs(high)))))
+    # Where the density falls within a few numbers of the dtype, proposals are rounded after they are accepted.
+    kind = np.dtype(np.float64) if spacing * max(1.0, abs(peak)) > std / 64 else work.dtype
     values = work.reshape(-1)
     pending = np.arange(values.size)
     while pending.size:
-        proposed, chance = np.empty(pending.size, work.dtype), np.empty(pending.size)
+        proposed, chance = np.empty(pending.size, kind), np.empty(pending.size)
         stream.uniform(proposed, low, high, threads=threads)
         stream.uniform(chance, 0.0, 1.0, threads=threads)
         distance = (proposed.astype(np.float64) - mean) / std

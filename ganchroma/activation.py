@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, check_number, compute_dtype
+from ganchroma._arrays import as_array, cast, check_number, compute_dtype
 from ganchroma.runtime import resolve_threads
 
 ActivationLike = str | tuple[Any, ...]
@@ -85,7 +85,7 @@ def activate(x: Any, activation: ActivationLike, *, threads: int | None = None) 
     """
     array = as_array(x, "x")
     parsed = parse_activation(activation)
-    source = _contiguous(array)
+    source = cast(array, compute_dtype(array))
     result = np.empty(array.shape, source.dtype)
     _core.activate(source, parsed, result, resolve_threads(threads))
     return _rounded(result, array)
@@ -136,17 +136,13 @@ def activate_backward(grad: Any, x: Any, activation: ActivationLike, *, threads:
     if slopes.shape != array.shape:
         raise ValueError(f"grad has shape {slopes.shape}, x has {array.shape}; they must agree")
     parsed = parse_activation(activation)
-    source = _contiguous(array)
+    source = cast(array, compute_dtype(array))
     result = np.empty(array.shape, source.dtype)
-    _core.activate_backward(_contiguous(slopes), source, parsed, result, resolve_threads(threads))
+    _core.activate_backward(cast(slopes, compute_dtype(slopes)), source, parsed, result, resolve_threads(threads))
     return _rounded(result, array)
-
-
-def _contiguous(array: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(array, compute_dtype(array)).reshape(array.shape)
 
 
 def _rounded(result: NDArray[Any], array: NDArray[Any]) -> NDArray[Any]:
     """The result in the dtype that was given, in native byte order."""
     with np.errstate(over="ignore"):  # beyond float16 is infinity there, as in PyTorch
-        return result.astype(array.dtype.newbyteorder("="), copy=False)
+        return cast(result, array.dtype.newbyteorder("="))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, check_word
+from ganchroma._arrays import as_array, cast, check_word
 from ganchroma._images import Images, Layout, as_channels_first, check_layout, read_images
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -53,11 +53,11 @@ def parse_rule(rule: Any, name: str = "rule") -> int:
 
 def _convert(images: Any, space: int, value_range: Range | None, layout: Layout) -> NDArray[Any]:
     batch = read_images(images, value_range, layout)
-    pixels = batch.pixels.astype(np.float32) if batch.dtype == np.uint8 else batch.pixels
+    pixels = cast(batch.pixels, np.dtype(np.float32)) if batch.dtype == np.uint8 else batch.pixels
     result = batch.empty(pixels.dtype.newbyteorder("="))
     low, high = batch.value_range
     _core.color_convert(pixels, as_channels_first(result, batch.layout), space, low, high, resolve_threads(None))
-    return result.astype(np.float16) if batch.dtype == np.float16 else result
+    return cast(result, np.dtype(np.float16)) if batch.dtype.itemsize == 2 else result
 
 
 def rgb_to_lab(images: Any, *, value_range: Range | None = None, layout: Layout = "NCHW") -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, check_number, check_out, check_word, compute_dtype
+from ganchroma._arrays import as_array, cast, check_number, check_out, check_word, compute_dtype
 from ganchroma._geometry import Geometry, IntPair, PaddingLike, make_geometry
 from ganchroma.activation import ActivationLike, parse_activation
 from ganchroma.runtime import resolve_threads
@@ -324,7 +324,7 @@ def _call(
     factors = per_image(head, source)
     weight, bias = head.weight, head.bias
     if source.dtype != compute:
-        source, weight = source.astype(compute), weight.astype(compute)
+        source, weight = cast(source, compute), weight.astype(compute)
         bias = None if bias is None else bias.astype(compute)
         factors = None if factors is None else factors.astype(compute)
     _core.conv(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import check_out, compute_dtype, in_lines
+from ganchroma._arrays import cast, check_out, compute_dtype, in_lines
 from ganchroma._geometry import IntPair, PaddingLike
 from ganchroma.conv import Head, images_first, make_head, per_image, result_shape
 from ganchroma.runtime import resolve_threads
@@ -176,7 +176,7 @@ def _backward(
     places = _check_places(out, wanted, (given.shape, head.weight.shape, (head.out_channels,)), dtype, inputs)
     weight = head.weight
     if given.dtype != compute:
-        source, grad, weight = source.astype(compute), grad.astype(compute), weight.astype(compute)
+        source, grad, weight = cast(source, compute), cast(grad, compute), weight.astype(compute)
         factors = None if factors is None else factors.astype(compute)
     sizes = (source.shape, weight.shape, (head.out_channels,))
     direct = (layout == "NCHW" and dtype == compute, dtype == compute, dtype == compute)
@@ -214,7 +214,7 @@ def _hand_over(result: Array | None, place: Array | None, dtype: np.dtype[Any]) 
     if result is None or result is place:
         return result
     if place is None:
-        return result.astype(dtype, copy=False)
+        return cast(result, dtype)
     place[...] = result
     return place
 

@@ -120,7 +120,7 @@ class FeatureMoments:
         for start in range(0, len(features), chunk):
             some = features[start : start + chunk]
             if scale is not None:
-                if some.dtype == np.float16:
+                if some.dtype.itemsize == 2:
                     some = some.astype(np.float32)  # as the layer computes
                 some = some * (scale[start : start + chunk] if scale.ndim == 2 else scale)[..., np.newaxis, np.newaxis]
             whole, origin = padded(some, geometry, parts)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ganchroma._gains import Floats, grid_values, make_layer, make_system
 from ganchroma._geometry import IntPair, Pair
 from ganchroma._operator_norm import OperatorNorm, operator_norm
+from ganchroma.runtime import interruptible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,7 +98,7 @@ class FrequencyResponse:
         if not np.isfinite(self.weight).all():
             return math.nan
         first = np.moveaxis(self.weight, int(self.transposed), 0)
-        return float(np.linalg.norm(first.reshape(len(first), -1).astype(np.float64), 2))
+        return float(interruptible(lambda: np.linalg.norm(first.reshape(len(first), -1).astype(np.float64), 2)))
 
     @cached_property
     def colors(self) -> Floats:
@@ -109,7 +110,7 @@ class FrequencyResponse:
         if not np.isfinite(parts).all():
             return np.full((*parts.shape[:2], parts.shape[-1]), np.nan)
         pairs = np.concatenate([parts.real, parts.imag], axis=2)
-        _, vectors = np.linalg.eigh(pairs.swapaxes(2, 3) @ pairs)
+        _, vectors = interruptible(lambda: np.linalg.eigh(pairs.swapaxes(2, 3) @ pairs))
         color = vectors[..., -1]
         return np.where(color.sum(axis=-1, keepdims=True) < 0, -color, color) + 0.0
 

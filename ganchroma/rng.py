@@ -44,6 +44,9 @@ from ganchroma.runtime import resolve_threads
 __all__ = ["RNGLike", "Stream", "TorchGenerator", "as_stream"]
 
 
+_SORTED = 1 << 18  # numbers in one go
+
+
 class Stream:
     """A source of random numbers: a 64-bit key, and how many draws were made under it.
 
@@ -111,7 +114,11 @@ class Stream:
         """(rows, columns): each column the numbers 0 to rows - 1 in an order of its own."""
         keys = np.empty((rows, columns))
         self.uniform(keys, 0.0, 1.0)
-        return np.argsort(keys, axis=0)
+        order = np.empty((rows, columns), np.int64)
+        step = max(1, _SORTED // max(rows, 1))
+        for first in range(0, columns, step):  # in pieces: Ctrl-C ends it soon
+            order[:, first : first + step] = np.argsort(keys[:, first : first + step], axis=0)
+        return order
 
 
 # A string: the name of NumPy's class alone would load numpy.random, half of what `import ganchroma` may take.

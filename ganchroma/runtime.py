@@ -3,11 +3,13 @@
 import os
 import platform
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from ganchroma import _core
 from ganchroma._arrays import check_integer
 
 __all__ = ["runtime_info", "show_runtime", "threads"]
+
+Result = TypeVar("Result")
 
 MOST_WORKERS = 1024  # each takes some 40 MB
 
@@ -106,6 +110,28 @@ def resolve_workers(given: int | None) -> int:
     if wanted > MOST_WORKERS:
         raise ValueError(f"workers is {wanted}; accepted: 1 to {MOST_WORKERS}, of which as many start as have work")
     return wanted
+
+
+def interruptible(work: Callable[[], Result]) -> Result:
+    """What `work` returns, from a thread of its own: Ctrl-C ends the wait for what NumPy can't be stopped in.
+
+    It goes on to its end then, for nobody; the program can't end before, in the midst of a library's code.
+    """
+    done: list[Result] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def _default() -> int:

@@ -17,7 +17,7 @@ from ganchroma._arrays import as_array, check_flag, check_number, check_word, co
 from ganchroma._operator_norm import OperatorNorm, operator_norm
 from ganchroma.frequency import FrequencyResponse, frequency_response
 from ganchroma.rng import RNGLike, as_stream
-from ganchroma.runtime import resolve_threads
+from ganchroma.runtime import interruptible, resolve_threads
 
 __all__ = ["FrequencyResponse", "OperatorNorm", "SpectralNorm", "frequency_response", "operator_norm", "sigma"]
 
@@ -84,7 +84,8 @@ def sigma(weight: Any, dim: int = 0) -> float:
     if min(matrix.shape) > _EXACT_ROWS:
         if not np.isfinite(matrix).all():
             return float("nan")
-        return float(np.linalg.svd(matrix.astype(np.float64, copy=False), compute_uv=False)[0])
+        exact = matrix.astype(np.float64, copy=False)
+        return float(interruptible(lambda: np.linalg.svd(exact, compute_uv=False))[0])
     if matrix.shape[0] > _EXACT_ROWS:
         matrix = np.ascontiguousarray(matrix.T)
     value = _core.spectral_sigma(matrix)

@@ -1,5 +1,6 @@
 """Arrays in and out: what is read, what is refused, and whether the message names the fix."""
 
+import math
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 from support import layouts, unaligned
 
 import ganchroma as gch
-from ganchroma import _core
-from ganchroma._arrays import as_array, check_number, check_out, compute_dtype
+from ganchroma import _arrays, _core
+from ganchroma._arrays import as_array, cast, check_number, check_out, compute_dtype
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -24,6 +25,17 @@ def test_numpy_arrays_are_read_where_they_are():
             result = as_array(array, "x")
             assert np.shares_memory(result, array), label
             assert result.strides == array.strides
+
+
+@pytest.mark.parametrize("given", [">f2", "f2", "f8"])
+def test_casts_in_pieces_are_those_in_one(given, monkeypatch):
+    monkeypatch.setattr(_arrays, "_PIECE", 7)
+    for shape in ((24,), (2, 3, 4), (3, 1, 9), (1, 30), (5, 0), ()):
+        for label, array in layouts(np.arange(math.prod(shape)).reshape(shape).astype(given)):
+            result = cast(array, FLOAT32)
+            assert (result.dtype, result.flags.owndata) == (FLOAT32, True), label
+            np.testing.assert_array_equal(result, array.astype(np.float32))
+            assert cast(array, array.dtype) is array
 
 
 def test_sequences_and_scalars_are_read():

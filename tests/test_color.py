@@ -418,3 +418,13 @@ def test_core_refuses_other_types():
     frozen.setflags(write=False)
     with pytest.raises(ValueError, match="writable"):
         _core.color_convert(np.zeros((1, 3, 2, 2)), frozen, 0, 0.0, 1.0, 1)
+
+
+@pytest.mark.parametrize("kind", [">f2", "<f2"])
+def test_half_precision_of_either_byte_order(kind, rng):
+    images = rng.random((2, 3, 5, 4)).astype(kind)
+    expected = gch.color.rgb_to_lab(images.astype(np.float32), value_range=(0, 1)).astype(np.float16)
+    lab = gch.color.rgb_to_lab(images, value_range=(0, 1))
+    assert lab.dtype == np.float16
+    np.testing.assert_array_equal(lab, expected)
+    assert gch.ChromaStats((0, 1)).update(images) == gch.ChromaStats((0, 1)).update(images.astype(np.float32))

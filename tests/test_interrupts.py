@@ -174,6 +174,29 @@ def test_the_copy_of_an_input_ends_before_it_is_done():
         interrupted((_core.activate, given, TANH, np.zeros(1), 1), 0.01)
 
 
+def half(*shape):
+    return np.zeros(shape, np.float16)
+
+
+PUBLIC = {
+    "activate": lambda: gch.activate(half(10**8), "tanh"),
+    "conv2d": lambda: gch.conv2d(half(64, 64, 200, 200), half(3, 64, 3, 3)),
+    "sparse": lambda: gch.init.sparse((1000, 20_000), 0.5, rng=0),
+    "sigma": lambda: gch.spectral.sigma(np.random.default_rng(0).normal(size=(1000, 1000))),
+    "frequency_response": lambda: gch.spectral.frequency_response(np.ones((128, 128, 3, 3)), 8),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_call_ends_before_it_is_done(name):
+    """Where NumPy works and not the core: NumPy looks at no signal in the midst of a call."""
+    start = time.perf_counter()
+    PUBLIC[name]()
+    whole = time.perf_counter() - start
+    assert interrupted((lambda _: PUBLIC[name](), None), whole / 10) < whole / 3
+
+
 def test_every_long_function_is_here():
     core = {name for name in vars(_core) if not name.startswith("__")}
     assert core - {CALLS[name](1)[0].__name__ for name in CALLS} == NOT_LONG & core

@@ -57,6 +57,50 @@ def test_forks_while_regions_run():
     assert result.stdout == "0 True True\n", result.stderr
 
 
+# The parent is in the midst of a draw: nobody in the child will end it.
+DRAWING = """
+import os, signal, threading
+import numpy as np
+import ganchroma as gch
+generator, out, status = gch.TorchGenerator(0), np.zeros(20_000_000), []
+drawing = threading.Thread(target=lambda: generator.normal(out, 0.0, 1.0, threads=1))
+drawing.start()
+while not out[0]:
+    pass
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(sorted(generator.randperm(4)) != [0, 1, 2, 3])
+print(os.waitpid(child, 0)[1], drawing.is_alive())
+"""
+
+
+@has_fork
+def test_a_fork_in_the_midst_of_a_draw():
+    result = run_python(QUIET + DRAWING)
+    assert result.stdout == "0 True\n", result.stderr
+
+
+# Threads take address space, of which no more is left here.
+NO_THREAD = """
+import resource
+import numpy as np
+import ganchroma as gch
+x, weight = np.ones((1, 8, 64, 64), np.float32), np.ones((3, 8, 3, 3), np.float32)
+expected = gch.conv2d(x, weight, threads=1)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), resource.getrlimit(resource.RLIMIT_AS)[1]))
+print(np.array_equal(gch.conv2d(x, weight, threads=2), expected))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell what is in use")
+def test_a_thread_that_can_not_start_is_done_without():
+    """OpenMP would end the process."""
+    result = run_python(NO_THREAD)
+    assert result.stdout == "True\n", result.stderr
+
+
 # A worker computes as the parent does; before that the parent has run a team of its own.
 LOADER = """
 import sys

@@ -5,6 +5,7 @@ import hashlib
 import math
 import pickle
 import re
+import signal
 import threading
 from fractions import Fraction
 
@@ -326,6 +327,19 @@ def test_threads_that_share_one_draw_different_numbers():
         caller.join()
     together = np.sort(np.concatenate([part for parts in drawn for part in parts]))
     assert np.array_equal(together, np.sort(fill(TorchGenerator(2), "uniform", 80_000, np.float32)))
+
+
+def test_a_handler_can_not_draw_in_the_midst_of_a_draw():
+    """It would wait for the draw that it interrupts; the draw ends with its error, and the generator goes on."""
+    generator, out = TorchGenerator(0), np.empty(30_000_000)
+    before = signal.signal(signal.SIGALRM, lambda *_: generator.randperm(3))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with pytest.raises(RuntimeError, match="in the midst of a draw"):
+            generator.normal(out, 0.0, 1.0, threads=1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert sorted(generator.randperm(3)) == [0, 1, 2]
 
 
 # -- errors -------------------------------------------------------------------------------------------------------

@@ -27,13 +27,42 @@ void gch_runtime_leave(void) { atomic_fetch_sub(&calls_in_flight, 1); }
 int gch_runtime_default_threads(void) { return atomic_load(&forked) ? 1 : gch_parallel_default_threads(); }
 int gch_runtime_has_openmp(void) { return gch_parallel_has_openmp(); }
 
+static void *wait_for(void *gate)
+{
+    pthread_mutex_lock(gate);
+    pthread_mutex_unlock(gate);
+    return NULL;
+}
+
+/* How many threads can be had: where one can't be started, OpenMP ends the process. So as many as a team of this thread
+ * has not had yet are started for a moment. */
+static int startable(int threads)
+{
+    enum { MOST = 1024 };
+    static _Thread_local int had = 1;
+    if (threads <= had) return threads;
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t some[MOST];
+    const int wanted = threads - had < MOST ? threads - had : MOST;
+    int started = 0;
+    pthread_mutex_lock(&gate);
+    while (started < wanted && pthread_create(&some[started], NULL, wait_for, &gate) == 0)
+        ++started;
+    pthread_mutex_unlock(&gate);
+    for (int i = 0; i < started; ++i)
+        pthread_join(some[i], NULL);
+    if (started < wanted) return had + started;
+    had = threads;
+    return threads;
+}
+
 int gch_runtime_enter(int requested, double work)
 {
     int threads = requested, calls = atomic_fetch_add(&calls_in_flight, 1) + 1;
     if (atomic_load(&forked) || !(work >= grain)) return 1;
     if (calls > 1) threads /= calls;
     if (work / grain < threads) threads = (int)(work / grain);
-    return threads > 1 ? threads : 1;
+    return threads > 1 ? startable(threads) : 1;
 }
 
 static _Thread_local struct gch_watch *current;

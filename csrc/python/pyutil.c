@@ -172,7 +172,8 @@ PyObject *gch_py_run(gch_py_items items, void *context, ptrdiff_t count, double 
 {
     const double first_slice_work = 5e7, slice_seconds = 0.05, not_worth_a_switch = 1e4;
     ptrdiff_t done = 0, slice = count;
-    if (work < not_worth_a_switch) return gch_py_status(items(context, 0, count)); /* some microseconds */
+    if (work + (double)count < not_worth_a_switch)
+        return gch_py_status(items(context, 0, count)); /* some microseconds */
     if (work > first_slice_work) slice = (ptrdiff_t)((double)count * (first_slice_work / work));
     enum gch_status status = GCH_OK;
     PyThreadState *state;
