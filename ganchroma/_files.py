@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 LARGEST = 1 << 30  # bytes: no picture that Pillow opens has more, however it is stored
 
+# What a picture may be, whatever its ending says; MPO is read as JPEG. Of all that Pillow knows some would start other
+# programs, as PostScript does Ghostscript.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "AVIF", "JPEG2000", "TGA", "TIFF", "WEBP")
+
 
 def check_unpacked(size: int, packed: int) -> None:
     """Refuse what a few bytes claim to unpack to, a bomb or a lie.
@@ -118,8 +122,10 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise ImportError('reading image files needs Pillow: pip install "ganchroma[report]"') from error
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]  # not every Pillow has all
     try:
-        with Image.open(path if stream is None else stream) as image:
+        with Image.open(path if stream is None else stream, formats=formats) as image:
             image.load()
             if image.mode == "RGB" and not image.has_transparency_data:
                 return np.asarray(image)
@@ -136,7 +142,7 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{path}: not an image that Pillow can read") from None
+        raise ValueError(f"{path}: not a picture of a kind that is opened: {', '.join(formats)}") from None
     except Exception as error:  # decoders raise whatever their format's code happens to meet
         raise ValueError(f"{path}: {reason_of(error)}") from error
 

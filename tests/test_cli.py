@@ -421,7 +421,7 @@ def test_the_page_lists_what_could_not_be_read(folder, capsys):
     status, *_ = run(capsys, "diagnose", "text.png", save("a.png", smooth_picture()), "--html", "page.html")
     page = (folder / "page.html").read_text(encoding="utf-8")
     assert status == 2
-    assert page.count("not an image that Pillow can read") == 2  # in the table of contents and in its place
+    assert page.count("not a picture of a kind that is opened") == 2  # in the table of contents and in its place
     assert '<a href="#case-0">text.png</a>' in page
     assert '<section class="gch" id="case-0"><h2>text.png</h2>' in page
     assert '<a href="#case-1">a.png</a>' in page

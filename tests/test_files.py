@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import smooth_picture
 
-from ganchroma._files import read_arrays, read_picture, write_text
+from ganchroma._files import FORMATS, read_arrays, read_picture, write_text
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -60,6 +60,44 @@ def test_float_pixels_are_refused(folder):
     Image.fromarray(np.zeros((2, 2), np.float32)).save("f.tiff")
     with pytest.raises(ValueError, match=r"f\.tiff: float pixels"):
         read_picture("f.tiff")
+
+
+def test_no_other_program_is_started(folder, monkeypatch):
+    """Pillow draws PostScript, whatever the file is called, by Ghostscript."""
+    (folder / "gs").write_text("#!/bin/sh\ntouch started\n")
+    (folder / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    Image.fromarray(smooth_picture()).save("cat.eps")
+    os.replace("cat.eps", "cat.png")
+    with pytest.raises(
+        ValueError, match=r"^cat\.png: not a picture of a kind that is opened: BMP, GIF, JPEG, .*, WEBP$"
+    ):
+        read_picture("cat.png")
+    assert not os.path.exists("started")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_kind_that_is_named_is_opened(folder, kind):
+    Image.init()
+    if kind not in Image.SAVE:
+        pytest.skip(f"this Pillow writes no {kind}")
+    original = np.repeat(np.repeat(smooth_picture(4), 16, axis=0), 16, axis=1)
+    Image.fromarray(original).save("cat.jpg", kind, quality=95)  # the ending does not matter
+    assert np.abs(read_picture("cat.jpg").astype(int) - original).mean() < 12
+
+
+def test_a_kind_that_pillow_lacks_is_left_out(folder, monkeypatch):
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "BMP")
+    (folder / "a.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="not a picture of a kind that is opened: GIF, JPEG"):
+        read_picture("a.png")
+
+
+def test_stereo_photographs_show_their_first(folder):
+    pair = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
+    pair[0].save("a.jpg", "MPO", save_all=True, append_images=pair[1:])
+    assert read_picture("a.jpg")[8, 8].tolist() == [254, 0, 0]
 
 
 # -- arrays -------------------------------------------------------------------------------------------------------
