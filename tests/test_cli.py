@@ -86,6 +86,8 @@ def test_arrays_need_their_range_and_layout(folder, capsys):
     status, _, err = run(capsys, "diagnose", "nchw.npz", "--value-range", 1, 0)
     assert status == 2
     assert "--value-range must be finite" in err
+    status, _, err = run(capsys, "diagnose", "nchw.npz", "--value-range", 0, 1e200)
+    assert (status, err.count("\n")) == (2, 1)
     assert run(capsys, "diagnose", "nhwc.npy", "--value-range", 0, 1, "--layout", "NHWC")[0] == 0
 
 
