@@ -10,6 +10,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -176,7 +177,9 @@ def _scan(options: argparse.Namespace) -> int:
     if options.resume and options.out is None:
         raise ValueError("--resume needs --out STATE.npz, the file of the scan that was interrupted")
     settings = ("workers", "out", "records", "html", "resume", "value_range", "layout")
-    found = scan(options.paths, **{name: getattr(options, name) for name in settings})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a picture's metadata, or that it is large
+        found = scan(options.paths, **{name: getattr(options, name) for name in settings})
     found = replace(found, unreadable=[(name, _in_options(reason)) for name, reason in found.unreadable])
     if options.json:
         _print_json(found.to_dict())
