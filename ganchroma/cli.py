@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ganchroma import __version__
-from ganchroma._files import read_arrays, read_picture
+from ganchroma._files import printable, read_arrays, read_picture
 from ganchroma._progress import progress
 from ganchroma.activation import parse_activation
 from ganchroma.diagnosis import Diagnosis, diagnose
@@ -141,7 +141,8 @@ def _demo(options: argparse.Namespace) -> int:
         _print_json(report)
     else:
         print(cases.table(report))
-        print(f"\nSee {options.out / 'sheet.png'}, {options.out / 'report.html'}, {options.out / 'report.json'}")
+        files = ", ".join(str(options.out / name) for name in ("sheet.png", "report.html", "report.json"))
+        print(f"\nSee {printable(files)}")
         print("What is claimed of such pictures, and what holds: docs/claims.md, notebooks/01_the_article.ipynb")
     return ANSWERED
 
@@ -186,7 +187,7 @@ def _scan(options: argparse.Namespace) -> int:
     else:
         print(found)
     if not found.complete:
-        again = f"; go on with --resume --out {options.out}" if options.out is not None else ""
+        again = f"; go on with --resume --out {printable(options.out)}" if options.out is not None else ""
         print(f"interrupted after {found.images:,} pictures{again}", file=sys.stderr)
         return INTERRUPTED
     return ANSWERED if found.images else UNUSABLE
@@ -322,7 +323,7 @@ def _print_json(value: Any) -> None:
 
 
 def _complain(message: str) -> int:
-    print(f"ganchroma: {message}", file=sys.stderr)
+    print(f"ganchroma: {printable(message)}", file=sys.stderr)
     return UNUSABLE
 
 

@@ -430,6 +430,25 @@ def test_the_page_lists_what_could_not_be_read(folder, capsys):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_do_nothing_to_a_terminal(folder, capsys):
+    escape, key = "\x1b]0;title\x07", "\x1bkey"
+    np.save(f"{escape}.npy", smooth_picture().transpose(2, 0, 1))
+    np.savez(f"{escape}.npz", **{key: np.zeros(3), "b": np.zeros(3)})
+    for arguments in (
+        ["diagnose", f"{escape}.npy", f"{escape}.npz", escape],
+        ["diagnose", f"{escape}.npy", "--weights", f"{escape}.npz"],
+        ["diagnose", f"{escape}.npy", "--html", f"{escape}/page.html"],
+        ["scan", escape],
+        ["scan", f"{escape}*"],
+        ["scan", f"{escape}.npy", "--workers", "1", "--records", f"{escape}.txt"],
+        ["demo", "--out", f"{escape}.npy"],
+    ):
+        _, out, err = run(capsys, *arguments)
+        assert "\\x1b]0;title\\x07" in out + err
+        assert "\x1b" not in out + err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 def test_file_names_of_another_encoding_are_printed_and_written(folder):
     save("a.png", smooth_picture())
     os.rename(b"a.png", b"caf\xe9.png")
