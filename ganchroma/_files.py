@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from io import BytesIO
@@ -238,17 +239,18 @@ def read_npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool
 
 def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     try:
+        from safetensors import SafetensorError
         from safetensors import numpy as safetensors
     except ImportError as error:
         raise ImportError('reading .safetensors needs safetensors: pip install "ganchroma[report]"') from error
     try:
         return dict(safetensors.load_file(path))
-    except (TypeError, AttributeError, KeyError) as error:
-        lacking = next((word for word in ("bfloat16", "float8", "BF16", "F8") if word in str(error)), None)
+    except (TypeError, AttributeError, KeyError, SafetensorError) as error:
+        lacking = re.search(r"(?<!`)\b(bfloat16|float\d|BF16|F\d)", str(error))  # `F8` is what might have been written
         if lacking is None:
             raise
         raise ValueError(
-            f"it holds {lacking}, which NumPy has not; save it as float32: tensor.float() before save_file"
+            f"it holds {lacking[0]}, which NumPy has not; save it as float32: tensor.float() before save_file"
         ) from None
 
 

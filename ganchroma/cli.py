@@ -63,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         resolve_threads(None)  # what the environment says of it is wrong for every file or for none
         status: int = options.command(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where a shell has closed it
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -287,9 +288,9 @@ def _pick(arrays: dict[str, Any], key: str, option: str, path: Path) -> Any:
 
 def _integer(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
+        if not text.isdecimal() or _decimal(text) < least:
             raise argparse.ArgumentTypeError(f"must be an integer of at least {least}, got {text!r}")
-        return int(text)
+        return _decimal(text)
 
     return read
 
@@ -300,7 +301,13 @@ def _padding(text: str) -> Any:
     parts = text.split(",")
     if len(parts) > 2 or not all(part.isdecimal() for part in parts):
         raise argparse.ArgumentTypeError(f'must be N, "PH,PW", "same" or "valid", got {text!r}')
-    return int(text) if len(parts) == 1 else tuple(map(int, parts))
+    return _decimal(text) if len(parts) == 1 else tuple(map(_decimal, parts))
+
+
+def _decimal(digits: str) -> int:
+    if len(digits) > 100:  # from some thousands on Python refuses them
+        raise argparse.ArgumentTypeError(f"has {len(digits):,} digits; accepted: at most 100")
+    return int(digits)
 
 
 def _activation(text: str) -> Any:

@@ -1,5 +1,6 @@
 """Files: pictures of every kind become RGB, headers are not believed, nothing but plain files is replaced."""
 
+import json
 import os
 import stat
 import zipfile
@@ -118,6 +119,15 @@ def test_archives_may_hold_other_things_too(folder):
     with zipfile.ZipFile("a.npz", "a") as archive:
         archive.writestr("README.txt", "not an array")
     assert {name: array.tolist() for name, array in read_arrays("a.npz").items()} == {"x": [1, 1]}
+
+
+@pytest.mark.parametrize(("kind", "name", "size"), [("F4", "float4", 4), ("F6_E2M3", "F6", 6)])
+def test_types_that_only_the_file_knows_name_themselves(folder, kind, name, size):
+    pytest.importorskip("safetensors")
+    header = json.dumps({"weight": {"dtype": kind, "shape": [8], "data_offsets": [0, size]}}).encode()
+    (folder / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(ValueError, match=rf"^a\.safetensors: it holds {name}, which NumPy has not; "):
+        read_arrays("a.safetensors")
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
