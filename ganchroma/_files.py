@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import stat
 from collections.abc import Mapping
 from io import BytesIO
@@ -12,6 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST = 1 << 30  # bytes: no picture that Pillow opens has more, however it is stored
+
+# What a picture may be, whatever its ending says; MPO is read as JPEG. Of all that Pillow knows some would start other
+# programs, as PostScript does Ghostscript.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "AVIF", "JPEG2000", "TGA", "TIFF", "WEBP")
 
 
 def check_unpacked(size: int, packed: int) -> None:
@@ -118,8 +123,10 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
         raise ImportError('reading image files needs Pillow: pip install "ganchroma[report]"') from error
+    Image.init()
+    formats = [name for name in FORMATS if name in Image.OPEN]  # not every Pillow has all
     try:
-        with Image.open(path if stream is None else stream) as image:
+        with Image.open(path if stream is None else stream, formats=formats) as image:
             image.load()
             if image.mode == "RGB" and not image.has_transparency_data:
                 return np.asarray(image)
@@ -136,7 +143,7 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{path}: not an image that Pillow can read") from None
+        raise ValueError(f"{path}: not a picture of a kind that is opened: {', '.join(formats)}") from None
     except Exception as error:  # decoders raise whatever their format's code happens to meet
         raise ValueError(f"{path}: {reason_of(error)}") from error
 
@@ -232,17 +239,18 @@ def read_npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool
 
 def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     try:
+        from safetensors import SafetensorError
         from safetensors import numpy as safetensors
     except ImportError as error:
         raise ImportError('reading .safetensors needs safetensors: pip install "ganchroma[report]"') from error
     try:
         return dict(safetensors.load_file(path))
-    except (TypeError, AttributeError, KeyError) as error:
-        lacking = next((word for word in ("bfloat16", "float8", "BF16", "F8") if word in str(error)), None)
+    except (TypeError, AttributeError, KeyError, SafetensorError) as error:
+        lacking = re.search(r"(?<!`)\b(bfloat16|float\d|BF16|F\d)", str(error))  # `F8` is what might have been written
         if lacking is None:
             raise
         raise ValueError(
-            f"it holds {lacking}, which NumPy has not; save it as float32: tensor.float() before save_file"
+            f"it holds {lacking[0]}, which NumPy has not; save it as float32: tensor.float() before save_file"
         ) from None
 
 

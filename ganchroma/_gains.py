@@ -27,6 +27,14 @@ _SAFE = 64  # weights of 2**-64 to 2**64 are taken as they are: their fourth pow
 _TOGETHER = 1 << 18  # numbers of transfer matrices made at a time in NumPy: some tenths of a second at most
 
 
+def check_size(size: Any) -> Pair:
+    """Height and width of an image."""
+    height, width = check_pair(size, "size", 1)
+    if height * width > _MOST_FREQUENCIES:
+        raise ValueError(f"size is {(height, width)}: too large, at most {_MOST_FREQUENCIES} pixels")
+    return height, width
+
+
 class Layer(NamedTuple):
     """A checked layer."""
 
@@ -40,9 +48,7 @@ class Layer(NamedTuple):
 
     def grid(self, size: Any) -> Pair:
         """The grid of frequencies of an input of `size`: the coarser of the two images."""
-        height, width = check_pair(size, "size", 1)
-        if height * width > _MOST_FREQUENCIES:
-            raise ValueError(f"size is {(height, width)}: too large, at most {_MOST_FREQUENCIES} pixels")
+        height, width = check_size(size)
         if self.transposed:
             return height, width
         if height % self.stride[0] or width % self.stride[1]:

@@ -1,6 +1,5 @@
 """Batches of RGB images: what every function that takes pictures does with them."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -11,6 +10,9 @@ from ganchroma._arrays import FLOATS, as_array, cast, check_number, check_word
 
 Layout = Literal["NCHW", "NHWC"]
 BYTE_RANGE = (0.0, 255.0)
+# Covariances are multiplied with each other: fourth powers of values and widths have to be normal numbers of float64,
+# which end at 1e77 and 1e-77. That leaves room for all values of float32, whose own normal numbers end at 1e-38.
+_MOST, _LEAST = 1e30, 1e-30
 
 
 def check_value_range(value_range: Any, name: str = "value_range") -> tuple[float, float]:
@@ -21,7 +23,7 @@ def check_value_range(value_range: Any, name: str = "value_range") -> tuple[floa
     TypeError
         If it is no pair of numbers.
     ValueError
-        If it is not finite or low is not below high.
+        If low is not below high, or the range is so large or small that numbers measured in it would not be right.
     """
     try:
         pair = tuple(value_range)
@@ -30,9 +32,17 @@ def check_value_range(value_range: Any, name: str = "value_range") -> tuple[floa
     if len(pair) != 2 or isinstance(value_range, str | bytes):
         raise TypeError(f"{name} must be a pair of numbers (low, high), got {value_range!r}")
     low, high = (check_number(value, f"{name}[{i}]", infinite=True) for i, value in enumerate(pair))
-    if not (math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(high - low)):
-        raise ValueError(f"{name} must be finite with low < high, got {value_range!r}")
+    if not is_value_range(low, high):
+        raise ValueError(
+            f"{name} must be finite with low < high, within {-_MOST:g} to {_MOST:g} and at least {_LEAST:g} apart, "
+            f"got {value_range!r}"
+        )
     return low, high
+
+
+def is_value_range(low: float, high: float) -> bool:
+    """Whether colour can be measured between these."""
+    return -_MOST <= low < high <= _MOST and high - low >= _LEAST
 
 
 def check_layout(layout: Any) -> Layout:

@@ -10,6 +10,7 @@ from ganchroma import _core, _sums
 from ganchroma._images import Images
 from ganchroma.color import parse_rule
 
+SUM, SECOND, WITHIN, DISPLAY = slice(0, 3), slice(3, 9), slice(9, 15), slice(15, 18)  # rows of the exact sums
 _COLUMNS = 31  # struct gch_level_record: sums, then what follows from them
 _FRACTION_BITS = np.repeat([0, 16, 0, 32], [16, 1, 6, 8])  # of each column
 _DIAGONAL = np.array([0, 3, 5])  # of RR, RG, RB, GG, GB, BB

@@ -13,6 +13,7 @@ from ganchroma._gains import (
     Gram,
     Layer,
     System,
+    check_size,
     grid_largest,
     largest,
     make_gram,
@@ -20,7 +21,7 @@ from ganchroma._gains import (
     make_system,
     trimmed,
 )
-from ganchroma._geometry import PADDING_MODES, IntPair, PaddingLike, check_pair, make_geometry
+from ganchroma._geometry import PADDING_MODES, IntPair, PaddingLike, make_geometry
 from ganchroma.conv import conv2d, conv_transpose2d
 from ganchroma.conv_backward import conv2d_backward, conv_transpose2d_backward
 from ganchroma.runtime import interruptible
@@ -256,7 +257,7 @@ def _supremum(layer: Layer, threads: int | None) -> OperatorNorm:
 
 
 def _padded(layer: Layer, size: Any, padding_mode: str, padding: PaddingLike, threads: int | None) -> OperatorNorm:
-    height, width = check_pair(size, "size", 1)
+    height, width = check_size(size)
     kernel = (layer.weight.shape[2], layer.weight.shape[3])
     extra = (0, 0)
     if isinstance(padding, str) and padding == "same":

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 LIMBS = 8
 FRACTION_BITS = 96
 _WORD = 32
-_LARGEST = 2.0**180  # a sum of 2^11 of these still fits; nothing an image can mean is larger
+LARGEST = 2**180  # a sum of 2^11 of these still fits; nothing an image can mean is larger
 
 
 def zeros(count: int) -> NDArray[np.int64]:
@@ -23,7 +23,7 @@ def from_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
 
     Not normalized.
     """
-    rest = np.clip(values, -_LARGEST, _LARGEST)
+    rest = np.clip(values, -float(LARGEST), float(LARGEST))
     result = zeros(values.shape[1])
     for k in reversed(range(LIMBS)):
         unit = 2.0 ** (_WORD * k - FRACTION_BITS)

@@ -10,13 +10,14 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ganchroma import __version__
-from ganchroma._files import read_arrays, read_picture
+from ganchroma._files import printable, read_arrays, read_picture
 from ganchroma._progress import progress
 from ganchroma.activation import parse_activation
 from ganchroma.diagnosis import Diagnosis, diagnose
@@ -62,7 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         resolve_threads(None)  # what the environment says of it is wrong for every file or for none
         status: int = options.command(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where a shell has closed it
+            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -140,7 +142,8 @@ def _demo(options: argparse.Namespace) -> int:
         _print_json(report)
     else:
         print(cases.table(report))
-        print(f"\nSee {options.out / 'sheet.png'}, {options.out / 'report.html'}, {options.out / 'report.json'}")
+        files = ", ".join(str(options.out / name) for name in ("sheet.png", "report.html", "report.json"))
+        print(f"\nSee {printable(files)}")
         print("What is claimed of such pictures, and what holds: docs/claims.md, notebooks/01_the_article.ipynb")
     return ANSWERED
 
@@ -176,14 +179,16 @@ def _scan(options: argparse.Namespace) -> int:
     if options.resume and options.out is None:
         raise ValueError("--resume needs --out STATE.npz, the file of the scan that was interrupted")
     settings = ("workers", "out", "records", "html", "resume", "value_range", "layout")
-    found = scan(options.paths, **{name: getattr(options, name) for name in settings})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a picture's metadata, or that it is large
+        found = scan(options.paths, **{name: getattr(options, name) for name in settings})
     found = replace(found, unreadable=[(name, _in_options(reason)) for name, reason in found.unreadable])
     if options.json:
         _print_json(found.to_dict())
     else:
         print(found)
     if not found.complete:
-        again = f"; go on with --resume --out {options.out}" if options.out is not None else ""
+        again = f"; go on with --resume --out {printable(options.out)}" if options.out is not None else ""
         print(f"interrupted after {found.images:,} pictures{again}", file=sys.stderr)
         return INTERRUPTED
     return ANSWERED if found.images else UNUSABLE
@@ -283,9 +288,9 @@ def _pick(arrays: dict[str, Any], key: str, option: str, path: Path) -> Any:
 
 def _integer(least: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isdecimal() or int(text) < least:
+        if not text.isdecimal() or _decimal(text) < least:
             raise argparse.ArgumentTypeError(f"must be an integer of at least {least}, got {text!r}")
-        return int(text)
+        return _decimal(text)
 
     return read
 
@@ -296,7 +301,13 @@ def _padding(text: str) -> Any:
     parts = text.split(",")
     if len(parts) > 2 or not all(part.isdecimal() for part in parts):
         raise argparse.ArgumentTypeError(f'must be N, "PH,PW", "same" or "valid", got {text!r}')
-    return int(text) if len(parts) == 1 else tuple(map(int, parts))
+    return _decimal(text) if len(parts) == 1 else tuple(map(_decimal, parts))
+
+
+def _decimal(digits: str) -> int:
+    if len(digits) > 100:  # from some thousands on Python refuses them
+        raise argparse.ArgumentTypeError(f"has {len(digits):,} digits; accepted: at most 100")
+    return int(digits)
 
 
 def _activation(text: str) -> Any:
@@ -319,7 +330,7 @@ def _print_json(value: Any) -> None:
 
 
 def _complain(message: str) -> int:
-    print(f"ganchroma: {message}", file=sys.stderr)
+    print(f"ganchroma: {printable(message)}", file=sys.stderr)
     return UNUSABLE
 
 

@@ -1,6 +1,5 @@
 """The output layer of a generator as one immutable object: what turns features into R, G, B."""
 
-import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from ganchroma._arrays import as_array, check_flag
 from ganchroma._geometry import Geometry, IntPair, PaddingLike, Pads, Pair
+from ganchroma._images import is_value_range
 from ganchroma.activation import ActivationLike, activate, activation_name, parse_activation
 from ganchroma.conv import Array, Head, forward, make_head, records
 from ganchroma.stats import ColorMoments
@@ -250,12 +250,12 @@ class OutputLayer:
 
     @property
     def value_range(self) -> tuple[float, float]:
-        """The values of black and white: of a sigmoid (0, 1), of a clamp its limits if finite, otherwise (-1, 1)."""
+        """The values of black and white: of a sigmoid (0, 1), of a clamp its limits if they are a range, or (-1, 1)."""
         name = activation_name(self.activation)
         if name == "sigmoid":
             return 0.0, 1.0
         low, high = self._head.activation[1:] if name == "clamp" else (-1.0, 1.0)
-        return (low, high) if low < high and math.isfinite(high - low) else (-1.0, 1.0)
+        return (low, high) if is_value_range(low, high) else (-1.0, 1.0)
 
     def __repr__(self) -> str:
         symmetric = all(before == after for before, after in self.padding)

@@ -13,7 +13,8 @@ from ganchroma import _core, _sums
 from ganchroma._arrays import as_array, check_integer
 from ganchroma._files import check_path, npz_bytes, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
-from ganchroma._level_records import LevelRecords
+from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
+from ganchroma._state_checks import check_counts, check_extremes, check_positions, check_sums
 from ganchroma.color import Rule, image_records, parse_rule
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -28,7 +29,6 @@ _COUNTS = (
     *("images", "pixels", "measured", "nonfinite", "gray_images", "position_images"),
     *("gray_0", "gray_1", "gray_2", "clipped_low", "clipped_high", "near_low", "near_high"),
 )
-_SUM, _SECOND, _WITHIN, _DISPLAY = slice(0, 3), slice(3, 9), slice(9, 15), slice(15, 18)  # rows of the exact sums
 _MATRIX = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _NO_SIZE, _MIXED_SIZES = (0, 0), (-1, -1)
 _POSITION_UNIT = 2.0**-32  # of the range, for floats; bytes are summed as they are
@@ -263,7 +263,7 @@ class ChromaStats:
         # A screen shows NaN as black; where nothing else is there, measures of it would look like a gray picture's.
         shown, drawn = (images, pixels) if self.count("measured") and not self.moments_only else (0, 0)
         within, between, total = self._moments(value_range)
-        m3, variant, chroma = (number / 2**_sums.FRACTION_BITS for number in _sums.to_integers(self._sums[_DISPLAY]))
+        m3, variant, chroma = (number / 2**_sums.FRACTION_BITS for number in _sums.to_integers(self._sums[DISPLAY]))
         gray = tuple(_ratio(self.count(f"gray_{level}"), drawn) for level in range(3))
         least, most = self._extremes if self._extremes[0] <= self._extremes[1] else (math.nan, math.nan)
         return ChromaSummary(
@@ -297,7 +297,7 @@ class ChromaStats:
             empty = ColorMoments.empty(value_range)
             return empty, empty, empty
         numbers = _sums.to_integers(self._sums[:15])
-        sums, second, scatter = numbers[_SUM], numbers[_SECOND], numbers[_WITHIN]
+        sums, second, scatter = numbers[SUM], numbers[SECOND], numbers[WITHIN]
         pairs = [sums[i] * sums[j] for i in range(3) for j in range(i, 3)]
         within = np.array([w / (n * one) for w in scatter])
         total = np.array([(s * n * one - p) / (n * one) ** 2 for s, p in zip(second, pairs, strict=True)])
@@ -396,43 +396,29 @@ class ChromaStats:
             raise ValueError(f"it has version {version}, this program reads versions 1 to {VERSION}")
         value_range = tuple(state["value_range"].tolist()) or None
         samples = int(state["chroma_samples"]) if version > 1 else 0
-        moments_only = bool(state["moments_only"]) if version > 2 else False
+        moments_only = _entry(state, "moments_only", np.bool_, ()).item() if version > 2 else False
         stats = cls(value_range, state["layout"].item(), state["quantize"].item(), samples or None, moments_only)
         stats._bytes = {"none": None, "bytes": True, "floats": False}[state["kind"].item()]
         stats._counts = _entry(state, "counts", np.int64, (len(_COUNTS),))
         stats._sums = _entry(state, "sums", np.int64, (18, _sums.LIMBS))
         stats._extremes = _entry(state, "extremes", np.float64, (2,))
-        height, width = (int(length) for length in state["size"])
-        stats._size = (height, width)
-        stats._check_numbers()
+        count, is_bytes = dict(zip(_COUNTS, stats._counts.tolist(), strict=True)), stats._bytes
+        check_counts(count, is_bytes)
+        check_sums(stats._sums, count, is_bytes)
+        least, most = stats._extremes.tolist()
+        check_extremes(least, most, is_bytes=is_bytes, may_be_none=moments_only or count["measured"] == 0)
         if (stats._bytes is not None and stats.value_range is None) or (
             stats._bytes and stats.value_range != BYTE_RANGE
         ):
             raise ValueError(f"its value_range {stats.value_range} does not fit its images")
+        height, width = (int(length) for length in state["size"])
+        stats._size = (height, width)
+        if (stats._size == _NO_SIZE) != (is_bytes is None):
+            raise ValueError(f"its size {stats._size} does not fit its images")
         if stats._size not in (_NO_SIZE, _MIXED_SIZES):
             stats._positions = _entry(state, "positions", np.int64, (3, height, width))
+            check_positions(stats._positions, count["position_images"], is_bytes)
         return stats
-
-    def _check_numbers(self) -> None:
-        """Refuse what no images can have led to, as far as a look at the sums tells."""
-        count, parts = self.count, ("measured", "nonfinite", "gray_0", "gray_1", "gray_2")
-        if (
-            (self._counts < 0).any()
-            or (self._bytes is None) != (count("images") == 0)
-            or (self._bytes is None and self._counts.any())
-            or any(count(part) > count("pixels") for part in parts)
-            or count("measured") + count("nonfinite") != count("pixels")
-            or max(count("gray_images"), count("position_images")) > count("images")
-        ):
-            raise ValueError("its counts contradict each other")
-        numbers = _sums.to_integers(self._sums)
-        squares = [part[place] for part in (numbers[_SECOND], numbers[_WITHIN]) for place in (0, 3, 5)]
-        if min(squares + numbers[_DISPLAY]) < 0:
-            raise ValueError("its sums contradict each other: one of squares or of display measures is negative")
-        least, most = self._extremes
-        nothing_seen = (count("measured") == 0 or self.moments_only) and (least, most) == (math.inf, -math.inf)
-        if not (nothing_seen or (math.isfinite(least) and math.isfinite(most) and least <= most)):
-            raise ValueError(f"its extremes contradict each other: {least} to {most}")
 
 
 def _entry(state: Mapping[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:

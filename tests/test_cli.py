@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import subprocess
 import sys
 import zipfile
 
@@ -86,6 +88,8 @@ def test_arrays_need_their_range_and_layout(folder, capsys):
     status, _, err = run(capsys, "diagnose", "nchw.npz", "--value-range", 1, 0)
     assert status == 2
     assert "--value-range must be finite" in err
+    status, _, err = run(capsys, "diagnose", "nchw.npz", "--value-range", 0, 1e200)
+    assert (status, err.count("\n")) == (2, 1)
     assert run(capsys, "diagnose", "nhwc.npy", "--value-range", 0, 1, "--layout", "NHWC")[0] == 0
 
 
@@ -407,6 +411,18 @@ def test_interruption_ends_quietly_with_130(folder, capsys, monkeypatch):
     assert err == "interrupted\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has another shell")
+def test_a_closed_output_is_no_fault():
+    result = subprocess.run(
+        ["sh", "-c", f"{shlex.quote(sys.executable)} -m ganchroma.cli info >&-"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_an_unwritable_page_is_a_message(folder, capsys):
     status, _, err = run(capsys, "diagnose", save("a.png", smooth_picture()), "--html", "missing/page.html")
     assert status == 2
@@ -421,7 +437,7 @@ def test_the_page_lists_what_could_not_be_read(folder, capsys):
     status, *_ = run(capsys, "diagnose", "text.png", save("a.png", smooth_picture()), "--html", "page.html")
     page = (folder / "page.html").read_text(encoding="utf-8")
     assert status == 2
-    assert page.count("not an image that Pillow can read") == 2  # in the table of contents and in its place
+    assert page.count("not a picture of a kind that is opened") == 2  # in the table of contents and in its place
     assert '<a href="#case-0">text.png</a>' in page
     assert '<section class="gch" id="case-0"><h2>text.png</h2>' in page
     assert '<a href="#case-1">a.png</a>' in page

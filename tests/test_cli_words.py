@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -71,3 +72,33 @@ def test_padding_is_spelled_as_it_is_given(tmp_path, monkeypatch, capsys):
     error = capsys.readouterr().err
     assert "--padding same needs stride 1" in error
     assert error.endswith("pass --padding 1,1\n")
+
+
+def test_numbers_of_thousands_of_digits_are_not_repeated(capsys):
+    for option in ("--workers", "--padding"):
+        with pytest.raises(SystemExit):
+            cli.main(["scan" if option == "--workers" else "diagnose", "a.png", option, "9" * 5000])
+        err = capsys.readouterr().err
+        assert f"argument {option}: has 5,000 digits; accepted: at most 100" in err
+        assert "9999" not in err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_do_nothing_to_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    escape, key = "\x1b]0;title\x07", "\x1bkey"
+    np.save(f"{escape}.npy", GRAY[0])
+    np.savez(f"{escape}.npz", **{key: np.zeros(3), "b": np.zeros(3)})
+    for arguments in (
+        ["diagnose", f"{escape}.npy", f"{escape}.npz", escape],
+        ["diagnose", f"{escape}.npy", "--weights", f"{escape}.npz"],
+        ["diagnose", f"{escape}.npy", "--html", f"{escape}/page.html"],
+        ["scan", escape],
+        ["scan", f"{escape}*"],
+        ["scan", f"{escape}.npy", "--workers", "1", "--records", f"{escape}.txt"],
+        ["demo", "--out", f"{escape}.npy"],
+    ):
+        cli.main(arguments)
+        out, err = capsys.readouterr()
+        assert "\\x1b]0;title\\x07" in out + err
+        assert "\x1b" not in out + err

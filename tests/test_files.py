@@ -1,5 +1,6 @@
 """Files: pictures of every kind become RGB, headers are not believed, nothing but plain files is replaced."""
 
+import json
 import os
 import stat
 import zipfile
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from support import smooth_picture
 
-from ganchroma._files import read_arrays, read_picture, write_text
+from ganchroma._files import FORMATS, read_arrays, read_picture, write_text
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -62,6 +63,44 @@ def test_float_pixels_are_refused(folder):
         read_picture("f.tiff")
 
 
+def test_no_other_program_is_started(folder, monkeypatch):
+    """Pillow draws PostScript, whatever the file is called, by Ghostscript."""
+    (folder / "gs").write_text("#!/bin/sh\ntouch started\n")
+    (folder / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    Image.fromarray(smooth_picture()).save("cat.eps")
+    os.replace("cat.eps", "cat.png")
+    with pytest.raises(
+        ValueError, match=r"^cat\.png: not a picture of a kind that is opened: BMP, GIF, JPEG, .*, WEBP$"
+    ):
+        read_picture("cat.png")
+    assert not os.path.exists("started")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_kind_that_is_named_is_opened(folder, kind):
+    Image.init()
+    if kind not in Image.SAVE:
+        pytest.skip(f"this Pillow writes no {kind}")
+    original = np.repeat(np.repeat(smooth_picture(4), 16, axis=0), 16, axis=1)
+    Image.fromarray(original).save("cat.jpg", kind, quality=95)  # the ending does not matter
+    assert np.abs(read_picture("cat.jpg").astype(int) - original).mean() < 12
+
+
+def test_a_kind_that_pillow_lacks_is_left_out(folder, monkeypatch):
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "BMP")
+    (folder / "a.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="not a picture of a kind that is opened: GIF, JPEG"):
+        read_picture("a.png")
+
+
+def test_stereo_photographs_show_their_first(folder):
+    pair = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
+    pair[0].save("a.jpg", "MPO", save_all=True, append_images=pair[1:])
+    assert read_picture("a.jpg")[8, 8].tolist() == [254, 0, 0]
+
+
 # -- arrays -------------------------------------------------------------------------------------------------------
 
 
@@ -80,6 +119,15 @@ def test_archives_may_hold_other_things_too(folder):
     with zipfile.ZipFile("a.npz", "a") as archive:
         archive.writestr("README.txt", "not an array")
     assert {name: array.tolist() for name, array in read_arrays("a.npz").items()} == {"x": [1, 1]}
+
+
+@pytest.mark.parametrize(("kind", "name", "size"), [("F4", "float4", 4), ("F6_E2M3", "F6", 6)])
+def test_types_that_only_the_file_knows_name_themselves(folder, kind, name, size):
+    pytest.importorskip("safetensors")
+    header = json.dumps({"weight": {"dtype": kind, "shape": [8], "data_offsets": [0, size]}}).encode()
+    (folder / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(ValueError, match=rf"^a\.safetensors: it holds {name}, which NumPy has not; "):
+        read_arrays("a.safetensors")
 
 
 # -- writing ------------------------------------------------------------------------------------------------------

@@ -318,6 +318,7 @@ def test_it_agrees_with_the_frequency_response():
         ({"padding_mode": "circular", "size": 4, "padding": 1}, ValueError, 'circular" takes only "same"'),
         ({"padding_mode": "circular", "size": 5, "stride": 2}, ValueError, "multiple of the stride"),
         ({"size": 0}, ValueError, "size must lie in 1"),
+        ({"size": 10**9}, ValueError, r"size is \(1000000000, 1000000000\): too large, at most"),
         ({"size": "64"}, TypeError, "size must be an integer or"),
         ({"size": 4, "padding": "some"}, ValueError, "padding is 'some'; accepted"),
         ({"size": 1, "padding": 0}, ValueError, "x has height 1"),

@@ -375,9 +375,32 @@ def test_names_are_escaped(tmp_path):
     assert "<script" not in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_rows_that_do_not_become_parquet_lose_nothing(pictures, tmp_path, monkeypatch, error):
+    pytest.importorskip("pyarrow")
+    files = {"out": tmp_path / "state.npz", "records": tmp_path / "rows.parquet"}
+
+    def fails(source, target):
+        target.write_bytes(b"half")
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ganchroma.scanning.records._to_parquet", fails)
+        if error is KeyboardInterrupt:
+            assert not scan(pictures.folder, **files).complete
+        else:
+            with pytest.raises(error):
+                scan(pictures.folder, **files)
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 0, AssertionError)  # nothing is measured again
+        found = scan(pictures.folder, resume=True, **files)
+    assert (found.complete, found.images) == (True, 57)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.parquet", "state.npz"]
+
+
 def test_records_in_parquet_are_those_in_csv(pictures, tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet")
-    weird = tmp_path / 'new\nline,"quoted"'
+    weird = tmp_path / 'new\nline,"quoted",\rover'
     weird.mkdir()
     Image.new("RGB", (8, 8), (9, 9, 9)).save(weird / "flat.png")
     paths = [pictures.folder, weird]

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 import tracemalloc
+import warnings
 import zipfile
 
 import numpy as np
@@ -17,7 +19,8 @@ import pytest
 from pictures import as_tar, make_pictures, reference, scan
 from support import need_tool, smooth_picture
 
-from ganchroma.scanning import engines, places
+from ganchroma import cli
+from ganchroma.scanning import engines, measuring, places
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -156,6 +159,47 @@ def test_no_more_workers_start_than_have_work(pictures, monkeypatch):
     for wanted in (1025, 10**20):
         with pytest.raises(ValueError, match=f"workers is {wanted}; accepted: 1 to 1024"):
             scan(pictures.folder, workers=wanted)
+
+
+def test_threads_leave_the_warnings_of_the_program_alone(pictures, monkeypatch):
+    """One begins, the other begins, one ends, the other ends: each put back what it had found."""
+    before, plain, begun, ended = list(warnings.filters), measuring.Reader.read, threading.Event(), threading.Event()
+
+    def read(self, found):
+        if threading.current_thread().name == "one":
+            assert begun.wait(20)
+        else:
+            begun.set()
+            assert ended.wait(20)
+        return plain(self, found)
+
+    def one():
+        engines.measure(unit, measuring.Settings())
+        ended.set()
+
+    monkeypatch.setattr(measuring.Reader, "read", read)
+    unit = next(places.units(places.find([str(pictures.folder)]), 1))
+    threads = [
+        threading.Thread(target=one, name="one"),
+        threading.Thread(target=engines.measure, args=(unit, measuring.Settings())),
+    ]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == before
+
+
+def test_processes_and_the_program_say_nothing_of_large_pictures(tmp_path, monkeypatch, capsys):
+    """Warnings are errors here, by which the picture would be unreadable."""
+    Image.fromarray(smooth_picture()).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda plain=multiprocessing.get_context: plain("fork"))
+    assert scan(tmp_path, workers=2).images == 1
+    assert cli.main(["scan", str(tmp_path), "--workers", "1"]) == 0
+    with pytest.warns(Image.DecompressionBombWarning):
+        assert scan(tmp_path).images == 1
 
 
 def test_killed_workers_change_nothing(pictures, monkeypatch):

@@ -316,6 +316,22 @@ def test_fixed_is_none_where_it_means_nothing(rng):
 # -- wrong input ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("low", "high"), [(0, 1e-30), (-1e30, 1e30)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_same_is_found_in_any_range_that_is_accepted(rng, low, high, dtype):
+    values = rng.random((4, 3, 16, 16))
+    numbers = []
+    for ends in ((0.0, 1.0), (low, high)):
+        images = (ends[0] + (ends[1] - ends[0]) * values).astype(dtype)
+        found = gch.ChromaStats(ends).update(images).summary()
+        assert np.array_equal(gch.color.quantize(images, value_range=ends), np.rint(255 * values))
+        measures = [
+            [m.std_levels, m.achromatic_share, m.effective_rank] for m in (found.within, found.fixed, found.total)
+        ]
+        numbers.append([*np.ravel(measures), found.colorfulness, found.chroma, found.near_end_share])
+    np.testing.assert_allclose(*numbers, rtol=1e-11 if dtype == np.float64 else 1e-5)  # as the values are rounded
+
+
 @pytest.mark.parametrize(
     ("options", "images", "error", "text"),
     [
@@ -331,6 +347,8 @@ def test_fixed_is_none_where_it_means_nothing(rng):
         ({"layout": "HWC"}, None, ValueError, "layout is 'HWC'; accepted"),
         ({"quantize": "nearest"}, None, ValueError, "quantize is 'nearest'; accepted"),
         ({"value_range": (2, 1)}, None, ValueError, "value_range must be finite with low < high"),
+        ({"value_range": (0, 1e-170)}, None, ValueError, "and at least 1e-30 apart, got"),
+        ({"value_range": (1e31, 2e31)}, None, ValueError, r"within -1e\+30 to 1e\+30 and"),
     ],
 )
 def test_wrong_input(options, images, error, text):

@@ -224,6 +224,25 @@ def test_damaged_files_are_refused(rng, tmp_path):
         ({"sums": {3: -1}}, "negative"),
         ({"sums": {14: -1}}, "negative"),
         ({"sums": {17: -1}}, "negative"),
+        ({"moments_only": "x"}, "moments_only has dtype <U1"),
+        ({"counts": {"images": 2**62}}, "counts contradict"),
+        ({"counts": {"near_low": 2**62}}, "counts contradict"),
+        ({"counts": {"clipped_high": 97}}, "counts contradict"),
+        ({"counts": {"gray_0": 3, "gray_1": 2, "gray_2": 4}}, "counts contradict"),
+        ({"sums": {4: 2**63 - 1}}, "limb"),
+        ({"sums": {(4, 7): 2**63 - 1}}, "limb"),
+        ({"sums": {(2, 3): 255 * 32 + 1}}, "variance would be negative"),
+        ({"sums": {(2, 3): 0}}, "of no bytes"),
+        ({"sums": {(3, 3): 255 * 255 * 32}}, "of no bytes"),
+        ({"sums": {(9, 3): 255 * 255 * 32}}, "variance would be negative"),
+        ({"sums": {(4, 3): 255 * 255 * 32}}, "correlation would be above 1"),
+        ({"sums": {(15, 3): 1025}}, "no colours are so far"),
+        ({"sums": {(17, 3): 512 * 32 + 1}}, "no colours are so far"),
+        ({"size": np.array([0, 5]), "positions": np.zeros((3, 0, 5), np.int64)}, "positions contradict"),
+        ({"size": np.array([0, 0])}, "size"),
+        ({"positions": np.full((3, 4, 4), 511)}, "positions contradict"),
+        ({"positions": np.full((3, 4, 4), -1)}, "positions contradict"),
+        ({"extremes": np.array([0.0, 256.0])}, "extremes"),
         ({"extremes": np.array([0.0, np.nan])}, "extremes"),
         ({"extremes": np.array([-np.inf, 3.0])}, "extremes"),
         ({"extremes": np.array([200.0, 100.0])}, "extremes"),
@@ -233,15 +252,53 @@ def test_damaged_files_are_refused(rng, tmp_path):
 def test_wrong_state_files(rng, tmp_path, changes, text):
     state = stats_of(rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)).state()
     for name, change in changes.items():
-        if isinstance(change, dict):  # one row of many
-            ((row, value),) = change.items()
+        if isinstance(change, dict):  # a few rows of many
             state[name] = state[name].copy()
-            state[name][_COUNTS.index(row) if name == "counts" else row] = value
+            for row, value in change.items():
+                state[name][_COUNTS.index(row) if name == "counts" else row] = value
         else:
             state[name] = change
     np.savez(tmp_path / "state.npz", **state)
     with pytest.raises(ValueError, match=f"state.npz can't be read as ChromaStats: .*{text}"):
         gch.ChromaStats.load(tmp_path / "state.npz")
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-9, 1.0, 1e9, 1e40, 1e200])
+@pytest.mark.parametrize("kind", ["noise", "flat", "one channel", "apart", "far", "some not finite"])
+def test_every_state_of_floats_is_read_back(rng, scale, kind):
+    """Rounding, and values held at the largest, are no contradictions."""
+    images = rng.random((5, 3, 9, 7))
+    if kind == "flat":
+        images[:] = 1 / 3
+    elif kind == "one channel":
+        images[:] = images[:, :1]
+    elif kind == "apart":
+        images *= 10.0 ** np.arange(-8, 12, 4)[:, np.newaxis, np.newaxis, np.newaxis]
+    elif kind == "far":
+        images += 1e6
+    elif kind == "some not finite":
+        images[1, 2] = np.nan
+        images[2, 1, 3, 3] = np.inf
+    stats = stats_of(scale * images, value_range=(0, 1))
+    assert gch.ChromaStats.from_state((stats + stats).state()) == stats + stats
+    lean = stats_of(scale * images, value_range=(0, 1), moments_only=True)
+    assert gch.ChromaStats.from_state(lean.state()) == lean
+
+
+@pytest.mark.parametrize("kind", ["noise", "black", "white", "gray", "two levels", "one pixel"])
+@pytest.mark.parametrize("moments_only", [False, True])
+def test_every_state_of_bytes_is_read_back(rng, kind, moments_only):
+    levels = rng.integers(0, 256, (5, 3, 9, 7), dtype=np.uint8)
+    levels = {
+        "noise": levels,
+        "black": 0 * levels,
+        "white": 0 * levels + np.uint8(255),
+        "gray": np.repeat(levels[:, :1], 3, axis=1),
+        "two levels": levels // 128 * np.uint8(255),
+        "one pixel": levels[..., :1, :1],
+    }[kind]
+    stats = stats_of(levels, moments_only=moments_only)
+    assert gch.ChromaStats.from_state((stats + stats).state()) == stats + stats
 
 
 def test_a_header_that_promises_too_much_is_no_reason_to_take_memory(rng, tmp_path):

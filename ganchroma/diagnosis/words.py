@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ganchroma._files import printable
 from ganchroma.color import NATURAL
 from ganchroma.diagnosis.engine import Finding
 from ganchroma.stages import Trace
@@ -76,7 +77,7 @@ def needs(remedies: Sequence[str]) -> str:
 
 def summary(diagnosis: "Diagnosis") -> str:
     """The whole answer as text."""
-    parts = [_wrap(f"{diagnosis.name}: where did the colour go?"), _wrap(diagnosis.headline, "  ")]
+    parts = [_wrap(f"{printable(diagnosis.name)}: where did the colour go?"), _wrap(diagnosis.headline, "  ")]
     if diagnosis.before is not None:
         parts.append(_wrap(f"What if: {diagnosis.change}{_change(diagnosis)}", "  "))
     parts += [_wrap(diagnosis.about, "  "), ""] if diagnosis.head_name is not None else [""]

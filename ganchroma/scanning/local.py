@@ -1,12 +1,14 @@
 """A scan by the processes of this machine."""
 
 import os
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from ganchroma._images import Layout
 from ganchroma.runtime import resolve_workers
 from ganchroma.scanning.engines import Measuring, Parts, Unit, here, over_processes
-from ganchroma.scanning.measuring import Settings
+from ganchroma.scanning.measuring import Part, Settings
 from ganchroma.scanning.places import check_paths
 from ganchroma.scanning.result import Scan
 from ganchroma.scanning.work import Files, drive
@@ -73,7 +75,8 @@ def scan(
     -----
     M3 is Hasler and Suesstrunk's colourfulness (2003). A picture is gray if more than 99 % of its pixels have channels
     that differ by at most 2 levels. What Pillow takes for a decompression bomb, from 179 million pixels on, is left
-    out. Memory holds a few hundred pictures at a time, and the names of the unreadable.
+    out. Memory holds a few hundred pictures at a time, and the names of the unreadable. Of pictures that are large, or
+    whose metadata are damaged, Pillow warns only with workers=1: how warnings are shown is up to the program.
 
     Examples
     --------
@@ -91,6 +94,12 @@ def scan(
     files, measuring = Files(out, records, html, resume), Measuring(settings)
 
     def run(units: Iterator[Unit]) -> Parts:
-        return here(units, measuring) if count == 1 else over_processes(units, measuring, count)
+        return here(units, measuring) if count == 1 else over_processes(units, partial(_quietly, measuring), count)
 
     return drive(check_paths(paths), settings, files, run, show_progress)
+
+
+def _quietly(measuring: Callable[[Unit], Part], unit: Unit) -> Part:
+    """In a process that does nothing else: how warnings are shown is set for all threads of a process."""
+    warnings.simplefilter("ignore")
+    return measuring(unit)

@@ -1,7 +1,6 @@
 """What is measured of a few pictures, so that the parts of a scan add up to the same whole however it was split."""
 
 import heapq
-import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -97,22 +96,20 @@ def measure(unit: Sequence[Found], settings: Settings) -> Part:
     """The measures of the pictures of one unit, by one thread."""
     part, reader = Part(), Reader(settings.value_range, settings.layout)
     records, seen, sizes = LevelRecords.empty(len(unit)), list[Place](), list[tuple[int, int]]()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a picture's metadata, or that it is large
-        for found in unit:
-            try:
-                if found.reason:
-                    raise ValueError(found.reason)
-                picture = reader.read(found)
-                records.measure(len(seen), picture, "round", CHROMA_SAMPLES, threads=1)
-            except ImportError:
-                raise  # it would be so for every picture
-            except Exception as error:  # decoders raise whatever their format's code happens to meet
-                name = found.place.name
-                part.unreadable.append((name, reason_of(error).removeprefix(f"{name}: ")))
-                continue
-            seen.append(found.place)
-            sizes.append((picture.pixels.shape[3], picture.pixels.shape[2]))
+    for found in unit:
+        try:
+            if found.reason:
+                raise ValueError(found.reason)
+            picture = reader.read(found)
+            records.measure(len(seen), picture, "round", CHROMA_SAMPLES, threads=1)
+        except ImportError:
+            raise  # it would be so for every picture
+        except Exception as error:  # decoders raise whatever their format's code happens to meet
+            name = found.place.name
+            part.unreadable.append((name, reason_of(error).removeprefix(f"{name}: ")))
+            continue
+        seen.append(found.place)
+        sizes.append((picture.pixels.shape[3], picture.pixels.shape[2]))
     if seen:
         _add(part, records.first(len(seen)), seen, sizes if settings.rows else None)
     return part

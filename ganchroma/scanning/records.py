@@ -1,6 +1,5 @@
 """One row a picture in a file, CSV or Parquet: written while the scan goes on, there when it is whole."""
 
-import csv
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ BATCH = 1 << 22  # bytes of CSV that become Parquet in one go
 
 
 class RecordWriter:
-    """Appends rows to ``FILE.part``, as CSV; `finish` makes FILE of it.
+    """Appends rows to ``FILE.part``, as CSV; `make` and `finish` make FILE of it.
 
     Parameters
     ----------
@@ -34,7 +33,7 @@ class RecordWriter:
     """
 
     def __init__(self, path: str, keep: int = 0) -> None:
-        self.path, self._part = path, Path(f"{path}.part")
+        self.path, self._part, self._whole = path, Path(f"{path}.part"), Path(f"{path}.whole")
         if _kind(path) == ".parquet":
             _pyarrow()
         if keep and (not self._part.exists() or self._part.stat().st_size < keep):
@@ -42,15 +41,14 @@ class RecordWriter:
         mode = "a" if keep else "w"
         self._file = open(self._part, mode, newline="", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         self._file.truncate(keep)
-        self._writer = csv.writer(self._file, lineterminator="\n")
         if not keep:
-            self._writer.writerow(Row._fields)
+            self._file.write(",".join(Row._fields) + "\n")
 
     def write(self, rows: Iterable[Row]) -> None:
         """Append rows."""
-        for row in rows:
-            share = "" if row.achromatic_share != row.achromatic_share else row.achromatic_share
-            self._writer.writerow((*row[:3], share, *row[4:6], str(row.gray).lower()))
+        for path, width, height, share, m3, chroma, gray in rows:
+            numbers = f"{width},{height},{'' if share != share else share},{m3},{chroma},{str(gray).lower()}"
+            self._file.write(f"{_quoted(path)},{numbers}\n")
 
     def flush(self) -> int:
         """Bytes of the part once everything is in it, on the disk too."""
@@ -62,16 +60,29 @@ class RecordWriter:
         """Leave the part for another time."""
         self._file.close()
 
+    def make(self) -> None:
+        """All of the work that is left for `finish`: the part stays, to go on after where this fails."""
+        self.flush()
+        if _kind(self.path) == ".parquet":
+            try:
+                _to_parquet(self._part, self._whole)
+            except BaseException:
+                self._whole.unlink(missing_ok=True)
+                raise
+
     def finish(self) -> None:
         """The file itself, under its own name."""
         self.close()
         if _kind(self.path) == ".csv":
             os.replace(self._part, self.path)
             return
-        whole = Path(f"{self.path}.whole")
-        _to_parquet(self._part, whole)
-        os.replace(whole, self.path)
+        os.replace(self._whole, self.path)
         self._part.unlink()
+
+
+def _quoted(field: str) -> str:
+    """`csv.writer` of Python 3.11 lets a carriage return through, which ends a row."""
+    return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in '",\r\n') else field
 
 
 def check_records(path: Any) -> str:

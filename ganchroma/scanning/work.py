@@ -90,6 +90,8 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
             if time.monotonic() > saved + SAVE_EVERY:
                 save()
                 saved = time.monotonic()
+        if writer is not None:
+            writer.make()
         complete = True
     except KeyboardInterrupt:
         pass  # the answer is of what there is so far, and says so
@@ -103,10 +105,13 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
     result = Scan.of(so_far.part, settings, time.perf_counter() - begun, complete)
     if files.out is not None:
         result.stats.save(files.out)
-    if complete and aside is not None and os.path.exists(aside):
-        os.unlink(aside)  # before the rows' part: without progress a scan begins anew, without the part it could not
-    if complete and writer is not None:
-        writer.finish()
+    if complete:
+        with _whole():
+            # Progress first: without it a scan begins anew, without the rows' part it could not.
+            if aside is not None and os.path.exists(aside):
+                os.unlink(aside)
+            if writer is not None:
+                writer.finish()
     if files.html is not None:
         result.save_html(files.html)
     return result

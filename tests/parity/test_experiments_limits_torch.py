@@ -16,6 +16,7 @@ from support import run_python
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
+from ganchroma._files import FORMATS  # noqa: E402
 from ganchroma.torch.experiments import Config, History, crops, processes, run, sweep, training  # noqa: E402
 from ganchroma.torch.experiments.photographs import photographs  # noqa: E402
 
@@ -208,7 +209,7 @@ def test_what_is_no_picture_is_left_out_with_one_warning(tmp_path):
     assert [str(warning.message) for warning in [*caught, *again]] == 2 * [
         f"left out of the photographs in {str(tmp_path)!r}, unreadable: broken.png (No such file or directory), "
         "float.tiff (float pixels have no stated range; save them as .npy and state the range), "
-        "half.jpg (not an image that Pillow can read)"
+        f"half.jpg (not a picture of a kind that is opened: {', '.join(FORMATS)})"
     ]
 
 
