@@ -32,7 +32,7 @@ test-slow: $(VENV)/extra-test ## the tests that take longer
 	$(PYTEST) -m slow
 
 check-all: ## everything that can be checked, one after the other: an hour and more
-	$(SUBMAKE) lint test test-slow check-wheel serial emulated asan ubsan tsan faults valgrind coverage fuzz
+	$(SUBMAKE) -j1 lint test test-slow check-wheel serial emulated asan ubsan tsan faults valgrind coverage fuzz
 
 lint: $(VENV)/extra-dev ## ruff, mypy, clang-format: report only
 	$(BIN)/ruff check .
@@ -195,7 +195,7 @@ emulated: ## the C checks on AArch64 (NEON), on an AVX2 processor and on one wit
 # -- sanitizers: a build of their own in build/, the installed one stays as it is -----------------------------------
 
 SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
-    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py -k "not torch" tests
+    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py tests
 # Kernels rolled up, and -g1, of which line numbers are enough: what a sanitizer adds to each step takes long to compile.
 ASAN := -DGCH_FAULTS -DGCH_ROLLED -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
 UBSAN := -DGCH_ROLLED -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
@@ -203,7 +203,8 @@ UBSAN := -DGCH_ROLLED -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -
 define sanitize # name, flags, environment of pytest, what it runs
 	$(SUBMAKE) test-c C_BUILD=build/$(1)/c C_FLAGS='$(2)'
 	@GANCHROMA_CFLAGS='$(2)' $(BIN)/python setup.py --quiet build --build-base build/$(1) --build-lib build/$(1)/lib
-	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST_TOGETHER) -p no:cacheprovider -m "not slow" $(or $(4),$(SANITIZED))
+	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST_TOGETHER) -p no:cacheprovider --timeout=900 -m "not slow" \
+	    $(or $(4),$(SANITIZED))
 endef
 
 asan: $(VENV)/extra-test ## wrong addresses and undefined behaviour, in the C checks (leaks too) and the Python tests
