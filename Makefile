@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq --no-warn-script-location
 PYTEST := PYTHONFAULTHANDLER=1 $(BIN)/pytest
 # As many tests at a time as there are processors: threads that have nothing to do must not spin.
-PYTEST_TOGETHER := OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto --dist loadscope
+PASSIVE := OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1
+TOGETHER := -n auto --dist loadscope
+PYTEST_TOGETHER := $(PASSIVE) $(PYTEST) $(TOGETHER)
 SUBMAKE := @+$(MAKE) --no-print-directory
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
@@ -112,12 +114,13 @@ check-wheel: $(VENV)/extra-test ## what users install on Linux: source distribut
 	@mv $(WHEEL)/needed.pth $(WHEEL)/env/lib/python3*/site-packages
 	@$(BIN)/python -m pip --python $(WHEEL)/env/bin/python install -qq --no-deps --no-index $(WHEEL)/*.whl
 	@$(WHEEL)/env/bin/ganchroma info | grep 'ganchroma.libs/libgomp-'
-	cd $(WHEEL)/clean && GANCHROMA_BUILD=$(abspath $(WHEEL)/env) $(abspath $(WHEEL)/env/bin/python) -m pytest @tests/installed.txt
+	cd $(WHEEL)/clean && GANCHROMA_BUILD=$(abspath $(WHEEL)/env) $(PASSIVE) $(abspath $(WHEEL)/env/bin/python) -m pytest $(TOGETHER) \
+	    @tests/installed.txt
 
 serial: $(VENV)/extra-test ## built by a compiler without OpenMP: says so, and gives the same numbers
 	@CC='sh tests/without_openmp.sh' $(BIN)/python setup.py --quiet build --build-base build/serial --build-lib build/serial/lib
 	@PYTHONPATH=build/serial/lib $(BIN)/ganchroma info | grep 'one thread'
-	GANCHROMA_BUILD=build/serial/lib PYTHONPATH=build/serial/lib $(PYTEST) -p no:cacheprovider @tests/installed.txt
+	GANCHROMA_BUILD=build/serial/lib PYTHONPATH=build/serial/lib $(PYTEST_TOGETHER) -p no:cacheprovider @tests/installed.txt
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist *.egg-info ganchroma/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis ganchroma-demo
@@ -237,7 +240,7 @@ valgrind: $(VENV)/extra-test ## memory errors and leaks with frames of ours, on 
 	$(SUBMAKE) core
 	$(SUBMAKE) test-c C_RUN='OMP_WAIT_POLICY=passive valgrind --quiet --error-exitcode=1'
 	@echo 'Every function from Python (minutes)'
-	@OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 PYTHONMALLOC=malloc PYTHONPATH=. valgrind --quiet --leak-check=full \
+	@$(PASSIVE) PYTHONMALLOC=malloc PYTHONPATH=. valgrind --quiet --leak-check=full \
 	    --num-callers=30 --error-limit=no --xml=yes --xml-file=build/valgrind.xml $(BIN)/python tests/valgrind.py
 	@$(BIN)/python tests/valgrind.py build/valgrind.xml
 
