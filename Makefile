@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -qq --no-warn-script-location
 PYTEST := PYTHONFAULTHANDLER=1 $(BIN)/pytest
 # As many tests at a time as there are processors: threads that have nothing to do must not spin.
-PYTEST_TOGETHER := OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 $(PYTEST) -n auto --dist loadscope
+PASSIVE := OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1
+TOGETHER := -n auto --dist loadscope
+PYTEST_TOGETHER := $(PASSIVE) $(PYTEST) $(TOGETHER)
 SUBMAKE := @+$(MAKE) --no-print-directory
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 C_SOURCES := $(shell find csrc -name '*.c' -o -name '*.h')
@@ -32,7 +34,7 @@ test-slow: $(VENV)/extra-test ## the tests that take longer
 	$(PYTEST) -m slow
 
 check-all: ## everything that can be checked, one after the other: an hour and more
-	$(SUBMAKE) lint test test-slow check-wheel serial emulated asan ubsan tsan faults valgrind coverage fuzz
+	$(SUBMAKE) -j1 lint test test-slow check-wheel serial emulated asan ubsan tsan faults valgrind coverage fuzz
 
 lint: $(VENV)/extra-dev ## ruff, mypy, clang-format: report only
 	$(BIN)/ruff check .
@@ -112,12 +114,13 @@ check-wheel: $(VENV)/extra-test ## what users install on Linux: source distribut
 	@mv $(WHEEL)/needed.pth $(WHEEL)/env/lib/python3*/site-packages
 	@$(BIN)/python -m pip --python $(WHEEL)/env/bin/python install -qq --no-deps --no-index $(WHEEL)/*.whl
 	@$(WHEEL)/env/bin/ganchroma info | grep 'ganchroma.libs/libgomp-'
-	cd $(WHEEL)/clean && GANCHROMA_BUILD=$(abspath $(WHEEL)/env) $(abspath $(WHEEL)/env/bin/python) -m pytest @tests/installed.txt
+	cd $(WHEEL)/clean && GANCHROMA_BUILD=$(abspath $(WHEEL)/env) $(PASSIVE) $(abspath $(WHEEL)/env/bin/python) -m pytest $(TOGETHER) \
+	    @tests/installed.txt
 
 serial: $(VENV)/extra-test ## built by a compiler without OpenMP: says so, and gives the same numbers
 	@CC='sh tests/without_openmp.sh' $(BIN)/python setup.py --quiet build --build-base build/serial --build-lib build/serial/lib
 	@PYTHONPATH=build/serial/lib $(BIN)/ganchroma info | grep 'one thread'
-	GANCHROMA_BUILD=build/serial/lib PYTHONPATH=build/serial/lib $(PYTEST) -p no:cacheprovider @tests/installed.txt
+	GANCHROMA_BUILD=build/serial/lib PYTHONPATH=build/serial/lib $(PYTEST_TOGETHER) -p no:cacheprovider @tests/installed.txt
 
 clean: ## remove what was built; .venv stays
 	rm -rf build dist *.egg-info ganchroma/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis ganchroma-demo
@@ -195,7 +198,7 @@ emulated: ## the C checks on AArch64 (NEON), on an AVX2 processor and on one wit
 # -- sanitizers: a build of their own in build/, the installed one stays as it is -----------------------------------
 
 SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=tests/test_compilers.py --ignore=tests/test_layering.py \
-    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py -k "not torch" tests
+    --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py tests
 # Kernels rolled up, and -g1, of which line numbers are enough: what a sanitizer adds to each step takes long to compile.
 ASAN := -DGCH_FAULTS -DGCH_ROLLED -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
 UBSAN := -DGCH_ROLLED -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
@@ -203,7 +206,8 @@ UBSAN := -DGCH_ROLLED -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -
 define sanitize # name, flags, environment of pytest, what it runs
 	$(SUBMAKE) test-c C_BUILD=build/$(1)/c C_FLAGS='$(2)'
 	@GANCHROMA_CFLAGS='$(2)' $(BIN)/python setup.py --quiet build --build-base build/$(1) --build-lib build/$(1)/lib
-	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST_TOGETHER) -p no:cacheprovider -m "not slow" $(or $(4),$(SANITIZED))
+	GANCHROMA_BUILD=build/$(1)/lib PYTHONPATH=build/$(1)/lib $(3) $(PYTEST_TOGETHER) -p no:cacheprovider --timeout=900 -m "not slow" \
+	    $(or $(4),$(SANITIZED))
 endef
 
 asan: $(VENV)/extra-test ## wrong addresses and undefined behaviour, in the C checks (leaks too) and the Python tests
@@ -236,7 +240,7 @@ valgrind: $(VENV)/extra-test ## memory errors and leaks with frames of ours, on 
 	$(SUBMAKE) core
 	$(SUBMAKE) test-c C_RUN='OMP_WAIT_POLICY=passive valgrind --quiet --error-exitcode=1'
 	@echo 'Every function from Python (minutes)'
-	@OMP_WAIT_POLICY=passive OPENBLAS_NUM_THREADS=1 PYTHONMALLOC=malloc PYTHONPATH=. valgrind --quiet --leak-check=full \
+	@$(PASSIVE) PYTHONMALLOC=malloc PYTHONPATH=. valgrind --quiet --leak-check=full \
 	    --num-callers=30 --error-limit=no --xml=yes --xml-file=build/valgrind.xml $(BIN)/python tests/valgrind.py
 	@$(BIN)/python tests/valgrind.py build/valgrind.xml
 

@@ -153,9 +153,10 @@ def test_nothing_but_nan_is_nothing_to_judge():
     assert found.headline == "There is nothing to see: every pixel is NaN or infinite."
     assert [(cause.name, cause.status) for cause in found.causes] == [("not_finite", "found")]
     assert found.lost_at == {}
-    found.plot()
     assert "not_finite" in found.summary()
     assert "NaN" not in json.dumps(found.to_dict()["causes"][0]["evidence"])
+    pytest.importorskip("matplotlib")
+    found.plot()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

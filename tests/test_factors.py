@@ -248,6 +248,7 @@ def test_the_table_and_the_dictionary():
 
 
 def test_the_figure_has_a_panel_for_each_response():
+    pytest.importorskip("matplotlib")
     found = run()
     figure = found.plot()
     panels = figure.axes

@@ -1,0 +1,79 @@
+"""What a leak is, counted in a fresh interpreter; and every public name, so that none is forgotten."""
+
+import inspect
+import types
+
+from support import run_python
+
+# A call may keep what it computed once (caches, first uses): the first calls don't count. In pages, a leak of
+# 64 bytes a call shows after a thousand, of a kilobyte after sixty; one of Python's objects shows however often.
+COUNT = """
+import contextlib, gc, importlib, sys
+
+def page_count():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1])
+
+def rounds(call, times):
+    for _ in range(times):
+        call()
+    gc.collect()
+    return sys.getallocatedblocks(), page_count()
+
+def refused(function, given):
+    with contextlib.suppress(Exception):
+        function(**given)
+
+def calls():
+    table = getattr(importlib.import_module(MODULE), FUNCTION)()
+    if FUNCTION == "core_calls":
+        for label, function, arguments in table:
+            yield label, lambda: function(*arguments)
+            for i in range(len(arguments)):
+                given = (*arguments[:i], object(), *arguments[i + 1:])
+                yield f"{label}, argument {i} wrong", lambda: refused(lambda: function(*given), {})
+        return
+    for label, (function, given) in table.items():
+        if ONLY in (None, label):
+            yield label, lambda: function(**given)
+            for name in given:
+                yield f"{label}, {name} wrong", lambda: refused(function, {**given, name: object()})
+
+for label, call in calls():
+    blocks, pages = rounds(call, max(1, TIMES // 5))
+    for _ in range(3):  # memory that only settles grows once; what leaks grows each time
+        more_blocks, more_pages = rounds(call, TIMES)
+        grown = more_blocks - blocks, more_pages - pages
+        blocks, pages = more_blocks, more_pages
+        if grown[0] < max(1, TIMES // 4) and grown[1] < 16:
+            break
+    else:
+        print(f"{label}: {grown[0]} blocks and {grown[1]} pages more after {TIMES} calls")
+"""
+
+
+def leaks(module, function, times, only=None, cwd=None):
+    """What grows with the calls that `function` of `module` lists, in words; "" where nothing does."""
+    code = f"MODULE, FUNCTION, TIMES, ONLY = {module!r}, {function!r}, {times}, {only!r}\n{COUNT}"
+    result = run_python(code, environment={"GANCHROMA_NUM_THREADS": "1"}, paths=["tests", "tests/parity"], cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def public_names(module):
+    """Functions and classes in `__all__` of a module and of the modules named there, and the classes' methods."""
+    for name in module.__all__:
+        value = getattr(module, name)
+        if isinstance(value, types.ModuleType):
+            yield from public_names(value)
+            continue
+        yield name
+        if inspect.isclass(value):
+            methods = (part for part in vars(value) if not part.startswith("_") and callable(getattr(value, part)))
+            yield from (f"{name}.{part}" for part in methods)
+
+
+def not_called(module, calls):
+    """Public names that no label begins with."""
+    called = {label.split()[0].removesuffix("()").removeprefix("init.") for label in calls}
+    return {name for name in public_names(module) if name not in called}
