@@ -1,5 +1,6 @@
 """Files that claim to hold more than any memory: one clear line, at once; and a save that a kill interrupts."""
 
+import bz2
 import gzip
 import io
 import os
@@ -22,6 +23,8 @@ from support import ROOT, smooth_picture
 import ganchroma as gch
 from ganchroma import _files
 from ganchroma._files import read_arrays
+from ganchroma.scanning import engines, places
+from ganchroma.scanning.measuring import Part
 from ganchroma.scanning.reading import _Rows
 
 Image = pytest.importorskip("PIL.Image")
@@ -59,6 +62,74 @@ def test_a_size_that_no_archive_can_hold_is_not_waited_for(tmp_path, kind):
     ((name, reason),) = scan(path).unreadable
     assert name == f"{path}/a.png"
     assert reason == "it is damaged: it claims 1,125,899,906,842,624 bytes; what follows is not read"
+
+
+def tar_header(name, size, kind=tarfile.REGTYPE):
+    """What tarfile would not write: any size of anything."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    head = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    head[124:136] = tarfile.itn(size, 12, tarfile.GNU_FORMAT)
+    head[148:156] = b" " * 8
+    head[148:156] = b"%06o\0 " % sum(head)
+    return bytes(head)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+@pytest.mark.parametrize("way", ["header", "pax", "sparse"])
+def test_a_negative_size_ends_a_tar(tmp_path, suffix, way):
+    """The next member would be one before it, for ever."""
+    told = b"14 size=-1536\n"
+    lie = {
+        "header": tar_header("b.png", -1024),
+        "pax": tar_header("p", len(told), tarfile.XHDTYPE) + told.ljust(512, b"\0") + tar_header("b.png", 0),
+        "sparse": tar_header("b.png", -1024, tarfile.GNUTYPE_SPARSE),
+    }[way]
+    data, path = tar_header("a.txt", 0) + lie + bytes(1024), tmp_path / f"a.{suffix}"
+    path.write_bytes(gzip.compress(data) if suffix == "tar.gz" else data)
+    ((name, reason),) = scan(path, show_progress=True).unreadable
+    assert name.startswith(str(path))
+    assert reason.startswith("it is damaged: ")
+    assert reason.endswith("what follows is not read")
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_name_of_gigabytes_is_not_read(tmp_path, kind):
+    """Nor is what a few bytes of bzip2 hold unpacked in one go."""
+    size, path = 32 << 20, tmp_path / "a.tar.bz2"
+    path.write_bytes(bz2.compress(tar_header("a.txt", 0) + tar_header("name", size, kind) + bytes(size)))
+    tracemalloc.start()
+    found = scan(path, show_progress=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    reason = "it is damaged: a header claims 33,554,432 bytes; what follows is not read"
+    assert found.unreadable == [(str(path), reason)]
+    assert peak < 4 << 20
+
+
+def test_a_unit_holds_few_bytes(tmp_path, monkeypatch):
+    """Of a compressed archive the members wait in memory; how many there are is told without unpacking it whole."""
+    path, member = tmp_path / "a.tgz", tarfile.TarInfo("a.png")
+    member.size = 1 << 20
+    with tarfile.open(path, "w:gz") as archive:
+        for _ in range(8):
+            archive.addfile(member, io.BytesIO(bytes(member.size)))
+    monkeypatch.setattr(places, "UNIT_BYTES", 2 << 20)
+    assert [len(unit) for unit in places.units(places.find([str(path)]))] == [2, 2, 2, 2]
+    monkeypatch.setattr("ganchroma.scanning.containers.LOOK_UNPACKED", 3 << 20)
+    with mock.patch("gzip.GzipFile.read", autospec=True, side_effect=gzip.GzipFile.read) as read:
+        assert places.count([str(path)]) == pytest.approx(8, abs=8)
+    assert sum(call.args[1] for call in read.call_args_list) < 4 << 20
+    whole = []
+    for unit, _ in engines.over_processes(places.units(places.find([str(path)])), _nothing, 2):
+        assert not any(item.data for item in unit)
+        whole += unit
+    assert len(whole) == 8
+
+
+def _nothing(unit):
+    return Part()
 
 
 def test_an_array_is_not_unpacked_without_end(tmp_path, small_limit):

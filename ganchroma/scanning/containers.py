@@ -1,7 +1,6 @@
 """What files hold pictures, and where in them: archives, arrays, and what is a picture itself."""
 
 import io
-import itertools
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -28,7 +27,8 @@ _NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tif
 PICTURES = frozenset(f".{name}" for name in _NAMES.split())
 ARRAYS = frozenset({".npy", ".npz"})
 MOST_PACKED = 100_000  # bytes of zeros in a byte of bzip2, about; gzip and xz have less
-LOOK = 64  # members of a tar that tell how many there are
+# Of a tar the first members tell how many there are: so many that what gzip reads ahead is little, no more to unpack.
+LOOK, LOOK_PACKED, LOOK_UNPACKED = 64, 1 << 20, 1 << 27
 ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -92,10 +92,10 @@ def _zipped(path: str) -> Iterator[Found]:
 
 def _tarred(path: str) -> Iterator[Found]:
     """By place where the archive is not compressed, else with the bytes: there is no way back in it."""
-    import tarfile
+    from ganchroma.scanning.tars import open_tar
 
     plain, known = path.lower().endswith(".tar"), dict[str, Place]()
-    with tarfile.open(path, "r:" if plain else "r|*") as archive:
+    with open_tar(path) as (archive, _):
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # it would remember them all
             place = Place(path, member.name)
@@ -126,8 +126,8 @@ def _tarred(path: str) -> Iterator[Found]:
 
 
 def _lies(size: int, path: str) -> bool:
-    """Whether a member can't be that large: tarfile would read on for hours behind the end of the file."""
-    return size > MOST_PACKED * os.path.getsize(path)
+    """Whether a member can't be that large: tarfile would go back for ever, or read on for hours behind the end."""
+    return not 0 <= size <= MOST_PACKED * os.path.getsize(path)
 
 
 def _counts(name: str) -> bool:
@@ -244,10 +244,15 @@ def count_inside(path: str) -> int:
 
 def _estimate(path: str) -> int:
     """From the first members of a tar, compressed or not, and the share of the file that they take."""
-    import tarfile
+    from ganchroma.scanning.tars import open_tar
 
-    with open(path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
-        honest = itertools.takewhile(lambda member: not _lies(member.size, path), archive)
-        some = [_counts(member.name) for member in itertools.islice(honest, LOOK)]
-        passed = archive.offset if _suffix(path) == ".tar" else raw.tell()
-        return round(sum(some) * max(1.0, os.path.getsize(path) / passed)) if len(some) == LOOK else sum(some)
+    some, size = 0, os.path.getsize(path)
+    with open_tar(path) as (archive, file):
+        for number, member in enumerate(archive, 1):
+            if _lies(member.size, path):
+                break
+            some += _counts(member.name)
+            passed = archive.offset if _suffix(path) == ".tar" else file.tell()
+            if (number >= LOOK and passed >= LOOK_PACKED) or archive.offset > LOOK_UNPACKED:
+                return round(some * max(1.0, size / passed))
+    return some

@@ -78,7 +78,8 @@ def _in_order(units: Iterable[Unit], measuring: Callable[[Unit], Part], workers:
                 worker = next(worker for worker in under_way if worker.connection is ready)
                 number, unit = under_way.pop(worker)
                 part = worker.receive()
-                done[number] = (unit, piecewise(unit, worker.anew) if part is None else part)
+                part = piecewise(unit, worker.anew) if part is None else part
+                done[number] = ([found._replace(data=None) for found in unit], part)
         else:
             return
 
