@@ -177,7 +177,8 @@ def _read_gray(image: Any) -> NDArray[np.uint8]:
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, BAND):
         band = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height))))
-        pixels[top : top + BAND] = np.clip(np.rint(band / 257), 0, 255)[..., np.newaxis]
+        levels = (np.clip(band, 0, 65535).astype(np.int32) * 255 + 32895) >> 16  # of 257, rounded
+        pixels[top : top + BAND] = levels.astype(np.uint8)[..., np.newaxis].repeat(3, axis=-1)
     return pixels
 
 

@@ -241,6 +241,14 @@ def test_an_array_that_shrinks_while_it_is_read(tmp_path, fortran):
     rows.close()
 
 
+def test_a_large_array_in_fortrans_order_is_refused(tmp_path, small_limit, monkeypatch):
+    monkeypatch.setattr("ganchroma.scanning.reading.LARGEST", 1 << 20)
+    np.save(tmp_path / "a.npy", np.zeros((8, 3, 256, 256), np.uint8, "F"))
+    assert {reason for _, reason in scan(tmp_path).unreadable} == {
+        "it is in Fortran's order and too large to be read whole; save it in C's"
+    }
+
+
 def test_a_raw_picture_is_not_mapped_into_memory(tmp_path):
     Image.fromarray(smooth_picture()).convert("L").save(tmp_path / "a.bmp")
     maps = []

@@ -44,7 +44,7 @@ class Place(NamedTuple):
     row : int
         Along the first axis of an array; -1 where there is none.
     offset, size : int
-        Of a tar's member in bytes, -1 where it has to be looked for by name; in a zip the number of the entry.
+        Of a tar's member in bytes, -1 where it is looked for by name; in a zip or an .npz the number of the entry.
     """
 
     path: str

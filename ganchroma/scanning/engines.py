@@ -11,7 +11,7 @@ from ganchroma.scanning.containers import Found
 from ganchroma.scanning.measuring import Part, Settings, measure
 from ganchroma.scanning.reading import close_kept
 
-AHEAD = 8  # units a worker that wait for their turn: what a scan holds in memory
+AHEAD = 8  # units a worker that wait for their turn
 
 Unit = list[Found]
 Parts = Generator[tuple[Unit, Part], None, None]

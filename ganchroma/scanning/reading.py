@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._files import check_picture_size, open_member, read_npy, read_npy_header, read_picture
+from ganchroma._files import LARGEST, check_picture_size, open_member, read_npy, read_npy_header, read_picture
 from ganchroma._images import BYTE_RANGE, Images, Layout, read_images
 from ganchroma.color import quantize
 from ganchroma.scanning.containers import Found, Place, is_array
@@ -96,7 +96,8 @@ class _Rows:
             self._count = math.prod(self._shape)
             self._whole: NDArray[Any] | None = None
             if self._fortran and len(shape) == 4:  # a picture is spread over all of it
-                check_picture_size(size)
+                if size > LARGEST:
+                    raise ValueError("it is in Fortran's order and too large to be read whole; save it in C's")
                 self._whole = read_npy(file, size)
             check_picture_size(self._count * self._dtype.itemsize)
             self._file = os.dup(file.fileno())
