@@ -128,6 +128,19 @@ def test_a_unit_holds_few_bytes(tmp_path, monkeypatch):
     assert len(whole) == 8
 
 
+def test_a_member_is_in_memory_once(tmp_path):
+    path, member = tmp_path / "a.tgz", tarfile.TarInfo("a.png")
+    member.size = 8 << 20
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(member, io.BytesIO(bytes(member.size)))
+    tracemalloc.start()
+    (found,) = places.find([str(path)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.data == bytes(member.size)
+    assert peak < 1.6 * member.size
+
+
 def _nothing(unit):
     return Part()
 

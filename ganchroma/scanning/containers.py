@@ -92,6 +92,8 @@ def _zipped(path: str) -> Iterator[Found]:
 
 def _tarred(path: str) -> Iterator[Found]:
     """By place where the archive is not compressed, else with the bytes: there is no way back in it."""
+    import shutil
+
     from ganchroma.scanning.tars import open_tar
 
     plain, known = path.lower().endswith(".tar"), dict[str, Place]()
@@ -121,8 +123,11 @@ def _tarred(path: str) -> Iterator[Found]:
                 known[os.path.normpath(member.name)] = place
                 yield Found(place)
             else:
-                stream = archive.extractfile(member)
-                yield Found(place, b"" if stream is None else stream.read())
+                buffer = io.BytesIO()
+                shutil.copyfileobj(
+                    archive.extractfile(member) or io.BytesIO(), buffer
+                )  # read at once it is there twice
+                yield Found(place, buffer.getvalue())
 
 
 def _lies(size: int, path: str) -> bool:
