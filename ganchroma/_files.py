@@ -1,17 +1,24 @@
 """Files: written so that a reader never sees half of one, read with errors that name the file and the reason."""
 
+import errno
 import math
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import zipfile
+
+MOST_HEADER = 1 << 14  # bytes: NumPy refuses a longer one, but reads it first
+BAND = 64  # rows
 LARGEST = 1 << 30  # bytes: no picture that Pillow opens has more, however it is stored
 
 # What a picture may be, whatever its ending says; MPO is read as JPEG. Of all that Pillow knows some would start other
@@ -43,6 +50,30 @@ def check_picture_size(size: int) -> None:
     """Refuse a member of an archive that claims to be larger than any picture, with a ValueError."""
     if size > LARGEST:
         raise ValueError(too_large(size))
+
+
+def open_regular(path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open a file to read it. A pipe or a device would be waited for, perhaps for ever: an OSError."""
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    return open(path, "rb")
+
+
+def open_member(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo") -> IO[bytes]:
+    """A member of a zip, of which a read unpacks no more than it asks for.
+
+    Raises
+    ------
+    ValueError
+        If it is neither stored nor deflated: of the other methods zipfile unpacks in one go whatever there is.
+    """
+    import zipfile
+
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        name = zipfile.compressor_names.get(entry.compress_type, f"method {entry.compress_type}")  # type: ignore[attr-defined]
+        raise ValueError(f"it is compressed by {name}; accepted in a .zip or .npz: deflate, or no compression")
+    return archive.open(entry)
 
 
 def check_path(path: Any, name: str = "path") -> str:
@@ -126,15 +157,18 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
     Image.init()
     formats = [name for name in FORMATS if name in Image.OPEN]  # not every Pillow has all
     try:
-        with Image.open(path if stream is None else stream, formats=formats) as image:
+        # Never by its path: Pillow may map it into memory, and a file that shrinks would end the process.
+        with (
+            open_regular(path) if stream is None else nullcontext(stream) as file,
+            Image.open(file, formats=formats) as image,
+        ):
             image.load()
             if image.mode == "RGB" and not image.has_transparency_data:
                 return np.asarray(image)
             if image.mode == "F":
                 raise ValueError("float pixels have no stated range; save them as .npy and state the range")
             if image.mode.startswith("I"):
-                gray = np.clip(np.rint(np.asarray(image, np.float64) / 257), 0, 255).astype(np.uint8)
-                return np.repeat(gray[..., np.newaxis], 3, axis=-1)
+                return _read_gray(image)
             if image.has_transparency_data:
                 white = Image.new("RGBA", image.size, "white")
                 white.alpha_composite(image.convert("RGBA"))
@@ -146,6 +180,16 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
         raise ValueError(f"{path}: not a picture of a kind that is opened: {', '.join(formats)}") from None
     except Exception as error:  # decoders raise whatever their format's code happens to meet
         raise ValueError(f"{path}: {reason_of(error)}") from error
+
+
+def _read_gray(image: Any) -> NDArray[np.uint8]:
+    """16-bit gray in bands of rows: several arrays of all pixels take gigabytes."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, BAND):
+        band = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height))))
+        levels = (np.clip(band, 0, 65535).astype(np.int32) * 255 + 32895) >> 16  # of 257, rounded
+        pixels[top : top + BAND] = levels.astype(np.uint8)[..., np.newaxis].repeat(3, axis=-1)
+    return pixels
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -167,10 +211,10 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     if kind not in (".npy", ".npz", ".safetensors"):
         raise ValueError(f"{path}: accepted are .npy, .npz and .safetensors")
     try:
-        if kind == ".safetensors":
-            return _read_safetensors(path)
-        with open(path, "rb") as stream:
-            return read_npz(stream) if kind == ".npz" else {"": _read_npy(stream, os.fstat(stream.fileno()).st_size)}
+        with open_regular(path) as stream:
+            if kind == ".safetensors":
+                return _read_safetensors(path)
+            return read_npz(stream) if kind == ".npz" else {"": read_npy(stream, os.fstat(stream.fileno()).st_size)}
     except ImportError:
         raise
     except MemoryError:
@@ -188,33 +232,40 @@ def npz_bytes(arrays: Mapping[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def read_npz(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
-    """The arrays of an open .npz file; whatever else the archive holds is left out.
+def read_npz(stream: IO[bytes], names: Container[str] | None = None) -> dict[str, NDArray[Any]]:
+    """The arrays of an open .npz file, or those with these names; whatever else the archive holds is left out.
 
     Raises
     ------
     ValueError
-        If it is damaged, or an array's header asks for more than its part of the file holds.
+        If it is damaged, or claims to unpack to more than any memory, or an array's header asks for more than its part
+        of the file holds.
     """
     import zipfile  # with all that it can decompress: more than a tenth of what `import ganchroma` takes
 
     if not zipfile.is_zipfile(stream):
         raise ValueError("it is no complete .npz file")
-    arrays = {}
+    arrays, unpacked, packed = {}, 0, stream.seek(0, os.SEEK_END)
     with zipfile.ZipFile(stream) as archive:
         for entry in archive.infolist():
-            if entry.filename.endswith(".npy"):
-                name = entry.filename.removesuffix(".npy")
-                with archive.open(entry) as part:
-                    try:
-                        check_unpacked(entry.file_size, entry.compress_size)
-                        arrays[name] = _read_npy(part, entry.file_size)
-                    except ValueError as error:
-                        raise ValueError(f"array {name!r}: {error}") from None
+            if not entry.filename.endswith(".npy"):
+                continue
+            name = entry.filename.removesuffix(".npy")
+            unpacked += entry.file_size
+            try:
+                check_unpacked(unpacked, packed)
+                with open_member(archive, entry) as part:
+                    if names is None or name in names:
+                        arrays[name] = read_npy(part, entry.file_size)
+                    else:
+                        read_npy_header(part, entry.file_size)  # it has to be an array all the same
+            except ValueError as error:
+                raise ValueError(f"array {name!r}: {error}") from None
     return arrays
 
 
-def _read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
+def read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
+    """The array of an open .npy file of `size` bytes. Raises a ValueError if it is damaged."""
     read_npy_header(stream, size)
     stream.seek(0)
     array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
@@ -222,18 +273,24 @@ def _read_npy(stream: IO[bytes], size: int) -> NDArray[Any]:
 
 
 def read_npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """(shape, whether in Fortran's order, dtype) of a .npy file of `size` bytes, believed only as far as it goes."""
+    """(shape, whether in Fortran's order, dtype) of a .npy file of `size` bytes, believed only as far as it goes.
+
+    The stream is left where the numbers begin.
+    """
+    stream.seek(0)
+    head = BytesIO(stream.read(MOST_HEADER))
     try:
-        version = np.lib.format.read_magic(stream)
+        version = np.lib.format.read_magic(head)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(stream)
+        shape, fortran, dtype = header(head)
     except ValueError:
         raise ValueError("it does not begin as a .npy file does") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not opened, they can run code; save arrays of numbers")
-    held, wanted = size - stream.tell(), math.prod(shape) * dtype.itemsize
+    held, wanted = size - head.tell(), math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or wanted > held:
         raise ValueError(f"it is cut off or damaged: an array of shape {shape} needs {wanted} bytes, {held} follow")
+    stream.seek(head.tell())
     return tuple(shape), fortran, dtype
 
 

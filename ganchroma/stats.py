@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
 from ganchroma._arrays import as_array, check_integer
-from ganchroma._files import check_path, npz_bytes, read_npz, reason_of, write_bytes
+from ganchroma._files import check_path, npz_bytes, open_regular, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
 from ganchroma._state_checks import check_counts, check_extremes, check_positions, check_sums
@@ -373,9 +373,9 @@ class ChromaStats:
             If it is not such a file, is damaged, or comes from a newer version: names the file and the reason.
         """
         name = check_path(path)
-        with open(name, "rb") as file:
+        with open_regular(name) as file:
             try:
-                return cls.from_state(read_npz(file))
+                return cls.from_state(read_npz(file, {*cls().state(), "positions"}))
             except MemoryError:
                 raise MemoryError(f"{name} can't be read as ChromaStats: not enough memory") from None
             except Exception as error:  # a damaged file can fail anywhere in zip, header or data

@@ -47,6 +47,7 @@ DIAGNOSIS_LAYERS = [
 
 # Inside scanning/ too: files and places -> pictures -> measures -> who measures them -> what is kept and said of it.
 SCANNING_LAYERS = [
+    ["tars"],
     ["containers"],
     ["places", "reading"],
     ["measuring"],

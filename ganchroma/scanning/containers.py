@@ -1,22 +1,34 @@
 """What files hold pictures, and where in them: archives, arrays, and what is a picture itself."""
 
 import io
-import itertools
 import math
 import os
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._files import LARGEST, check_picture_size, check_unpacked, read_npy_header, reason_of, too_large
+from ganchroma._files import (
+    LARGEST,
+    check_picture_size,
+    check_unpacked,
+    open_member,
+    read_npy,
+    read_npy_header,
+    reason_of,
+    too_large,
+)
+
+if TYPE_CHECKING:
+    import zipfile
 
 _NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 PICTURES = frozenset(f".{name}" for name in _NAMES.split())
 ARRAYS = frozenset({".npy", ".npz"})
 MOST_PACKED = 100_000  # bytes of zeros in a byte of bzip2, about; gzip and xz have less
-LOOK = 64  # members of a tar that tell how many there are
+# Of a tar the first members tell how many there are: so many that what gzip reads ahead is little, no more to unpack.
+LOOK, LOOK_PACKED, LOOK_UNPACKED = 64, 1 << 20, 1 << 27
 ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -32,7 +44,7 @@ class Place(NamedTuple):
     row : int
         Along the first axis of an array; -1 where there is none.
     offset, size : int
-        Of a tar's member in bytes, -1 where it has to be looked for by name; in a zip the number of the entry.
+        Of a tar's member in bytes, -1 where it is looked for by name; in a zip or an .npz the number of the entry.
     """
 
     path: str
@@ -80,10 +92,12 @@ def _zipped(path: str) -> Iterator[Found]:
 
 def _tarred(path: str) -> Iterator[Found]:
     """By place where the archive is not compressed, else with the bytes: there is no way back in it."""
-    import tarfile
+    import shutil
+
+    from ganchroma.scanning.tars import open_tar
 
     plain, known = path.lower().endswith(".tar"), dict[str, Place]()
-    with tarfile.open(path, "r:" if plain else "r|*") as archive:
+    with open_tar(path) as (archive, _):
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # it would remember them all
             place = Place(path, member.name)
@@ -109,13 +123,16 @@ def _tarred(path: str) -> Iterator[Found]:
                 known[os.path.normpath(member.name)] = place
                 yield Found(place)
             else:
-                stream = archive.extractfile(member)
-                yield Found(place, b"" if stream is None else stream.read())
+                buffer = io.BytesIO()
+                shutil.copyfileobj(
+                    archive.extractfile(member) or io.BytesIO(), buffer
+                )  # read at once it is there twice
+                yield Found(place, buffer.getvalue())
 
 
 def _lies(size: int, path: str) -> bool:
-    """Whether a member can't be that large: tarfile would read on for hours behind the end of the file."""
-    return size > MOST_PACKED * os.path.getsize(path)
+    """Whether a member can't be that large: tarfile would go back for ever, or read on for hours behind the end."""
+    return not 0 <= size <= MOST_PACKED * os.path.getsize(path)
 
 
 def _counts(name: str) -> bool:
@@ -130,60 +147,69 @@ def _nested(name: str) -> str:
 
 def _rows(path: str) -> Iterator[Found]:
     """By place in a .npy file, which can be read anywhere; with the bytes in an .npz, which may be compressed."""
-    for member, shape in _shapes(path):
-        if len(shape) not in (3, 4):
-            reason = f"it has shape {shape}; accepted: (N, 3, H, W) and (N, H, W, 3), or one picture without N"
-            yield Found(Place(path, member), reason=reason)
-        elif member:
-            yield from _unpacked(path, member)
-        else:
-            for row in range(shape[0]) if len(shape) == 4 else (-1,):
-                yield Found(Place(path, member, row))
+    if _suffix(path) == ".npy":
+        with open(path, "rb") as stream:
+            shape, _, dtype = read_npy_header(stream, os.path.getsize(path))
+        for row in _numbers(shape, dtype):
+            yield Found(Place(path, row=row))
+        return
+    for archive, number, entry in _arrays(path):
+        place = Place(path, entry.filename.removesuffix(".npy"), offset=number)
+        try:
+            for row, picture in enumerate(_npz_rows(archive, entry)):
+                buffer = io.BytesIO()
+                np.save(buffer, picture)
+                yield Found(place._replace(row=row), buffer.getvalue())
+        except Exception as error:  # of one array, the others may be whole
+            yield Found(place, reason=reason_of(error))
 
 
-def _unpacked(path: str, member: str) -> Iterator[Found]:
-    for row, picture in enumerate(_npz_rows(path, member)):
-        buffer = io.BytesIO()
-        np.save(buffer, picture)
-        yield Found(Place(path, member, row), buffer.getvalue())
+def _numbers(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterable[int]:
+    """Of the pictures in an array; -1 of one that is a picture."""
+    if len(shape) not in (3, 4):
+        raise ValueError(f"it has shape {shape}; accepted: (N, 3, H, W) and (N, H, W, 3), or one picture without N")
+    if 0 in (*shape[-3:], dtype.itemsize):  # any number of them would fit
+        raise ValueError(f"it has shape {shape} of items of {dtype.itemsize} bytes: pictures without a pixel")
+    return range(shape[0]) if len(shape) == 4 else [-1]
 
 
-def _npz_rows(path: str, member: str) -> Iterator[NDArray[Any]]:
+def _npz_rows(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo") -> Iterator[NDArray[Any]]:
     """Pictures of an array in an .npz file one after the other: never the whole array.
 
     Only one that was saved in Fortran's order has to be read whole.
     """
-    import zipfile
-
-    with zipfile.ZipFile(path) as archive, archive.open(f"{member}.npy") as stream:
-        entry = archive.getinfo(f"{member}.npy")
+    with open_member(archive, entry) as stream:
         shape, fortran, dtype = read_npy_header(stream, entry.file_size)
-        if fortran and len(shape) > 1:
-            check_unpacked(entry.file_size, entry.compress_size)
-            with np.load(path, allow_pickle=False) as arrays:
-                whole = arrays[member]
-            yield from whole if len(shape) == 4 else [whole]
+        numbers, one = _numbers(shape, dtype), shape[-3:]
+        if fortran and len(shape) == 4:
+            check_unpacked(entry.file_size, os.path.getsize(str(archive.filename)))
+            yield from read_npy(stream, entry.file_size)
             return
-        one = shape[-3:]
         size = math.prod(one) * dtype.itemsize
         check_picture_size(size)
-        for _ in range(shape[0] if len(shape) == 4 else 1):
-            yield np.frombuffer(stream.read(size), dtype).reshape(one)
+        for _ in numbers:
+            yield np.frombuffer(stream.read(size), dtype).reshape(one, order="F" if fortran else "C")
 
 
-def _shapes(path: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Names and shapes of the arrays in a .npy or .npz file, from their headers."""
+def _arrays(path: str) -> Iterator[tuple["zipfile.ZipFile", int, "zipfile.ZipInfo"]]:
+    """What an .npz file holds: by entry, two may have one name, and a name may be empty."""
     import zipfile
 
+    with zipfile.ZipFile(path) as archive:
+        for number, entry in enumerate(archive.infolist()):
+            if entry.filename.endswith(".npy"):
+                yield archive, number, entry
+
+
+def _shapes(path: str) -> Iterator[tuple[int, ...]]:
+    """Of the arrays in a .npy or .npz file, from their headers."""
     if _suffix(path) == ".npy":
         with open(path, "rb") as stream:
-            yield "", read_npy_header(stream, os.path.getsize(path))[0]
+            yield read_npy_header(stream, os.path.getsize(path))[0]
         return
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            if entry.filename.endswith(".npy"):
-                with archive.open(entry) as part:
-                    yield entry.filename.removesuffix(".npy"), read_npy_header(part, entry.file_size)[0]
+    for archive, _, entry in _arrays(path):
+        with open_member(archive, entry) as part:
+            yield read_npy_header(part, entry.file_size)[0]
 
 
 def _suffix(name: str) -> str:
@@ -215,7 +241,7 @@ def count_inside(path: str) -> int:
         return 1
     try:
         if is_array(path):
-            return sum(shape[0] if len(shape) == 4 else 1 for _, shape in _shapes(path))
+            return sum(shape[0] if len(shape) == 4 and all(shape) else 1 for shape in _shapes(path))
         return sum(1 for _ in _zipped(path)) if _suffix(path) == ".zip" else _estimate(path)
     except Exception:  # `inside` will say what is wrong
         return 1
@@ -223,10 +249,15 @@ def count_inside(path: str) -> int:
 
 def _estimate(path: str) -> int:
     """From the first members of a tar, compressed or not, and the share of the file that they take."""
-    import tarfile
+    from ganchroma.scanning.tars import open_tar
 
-    with open(path, "rb") as raw, tarfile.open(fileobj=raw, mode="r|*") as archive:
-        honest = itertools.takewhile(lambda member: not _lies(member.size, path), archive)
-        some = [_counts(member.name) for member in itertools.islice(honest, LOOK)]
-        passed = archive.offset if _suffix(path) == ".tar" else raw.tell()
-        return round(sum(some) * max(1.0, os.path.getsize(path) / passed)) if len(some) == LOOK else sum(some)
+    some, size = 0, os.path.getsize(path)
+    with open_tar(path) as (archive, file):
+        for number, member in enumerate(archive, 1):
+            if _lies(member.size, path):
+                break
+            some += _counts(member.name)
+            passed = archive.offset if _suffix(path) == ".tar" else file.tell()
+            if (number >= LOOK and passed >= LOOK_PACKED) or archive.offset > LOOK_UNPACKED:
+                return round(some * max(1.0, size / passed))
+    return some

@@ -11,7 +11,7 @@ from ganchroma.scanning.containers import Found
 from ganchroma.scanning.measuring import Part, Settings, measure
 from ganchroma.scanning.reading import close_kept
 
-AHEAD = 8  # units a worker that wait for their turn: what a scan holds in memory
+AHEAD = 8  # units a worker that wait for their turn
 
 Unit = list[Found]
 Parts = Generator[tuple[Unit, Part], None, None]
@@ -78,7 +78,8 @@ def _in_order(units: Iterable[Unit], measuring: Callable[[Unit], Part], workers:
                 worker = next(worker for worker in under_way if worker.connection is ready)
                 number, unit = under_way.pop(worker)
                 part = worker.receive()
-                done[number] = (unit, piecewise(unit, worker.anew) if part is None else part)
+                part = piecewise(unit, worker.anew) if part is None else part
+                done[number] = ([found._replace(data=None) for found in unit], part)
         else:
             return
 

@@ -10,7 +10,7 @@ from typing import Any
 from ganchroma._files import check_path, reason_of
 from ganchroma.scanning.containers import Found, Place, count_inside, inside, is_looked_at
 
-UNIT = 64  # pictures that are measured in one go
+UNIT, UNIT_BYTES = 64, 1 << 26  # pictures that are measured in one go, and what they may hold of their bytes
 
 
 def check_paths(paths: Any) -> list[str]:
@@ -52,13 +52,15 @@ def find(paths: Sequence[str], leave: Collection[str] = ()) -> Iterator[Found]:
 
 
 def units(found: Iterable[Found], size: int = UNIT) -> Iterator[list[Found]]:
-    """The same in lists of `size`, the last one shorter."""
+    """The same in lists of `size`, the last one shorter, and those that hold many bytes."""
     unit: list[Found] = []
+    held = 0
     for item in found:
         unit.append(item)
-        if len(unit) == size:
+        held += len(item.data or b"")
+        if len(unit) == size or held >= UNIT_BYTES:
             yield unit
-            unit = []
+            unit, held = [], 0
     if unit:
         yield unit
 

@@ -1,6 +1,7 @@
 """A place becomes a picture, (1, 3, H, W) bytes."""
 
 import io
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._files import check_picture_size, read_picture
+from ganchroma._files import LARGEST, check_picture_size, open_member, read_npy, read_npy_header, read_picture
 from ganchroma._images import BYTE_RANGE, Images, Layout, read_images
 from ganchroma.color import quantize
 from ganchroma.scanning.containers import Found, Place, is_array
@@ -50,8 +51,7 @@ class Reader:
         if data is not None:
             row = np.load(io.BytesIO(data), allow_pickle=False)
         else:
-            array = _kept(_open_array, place.path)
-            row = np.asarray(array[place.row] if place.row >= 0 else array)
+            row = _kept(_Rows, place.path).read(place.row)
         levels = row
         if row.dtype.kind == "f" and not np.isfinite(row).any():
             raise ValueError("no value in it is finite")
@@ -71,7 +71,8 @@ def _stream(place: Place) -> Any:
     archive = _kept(_open_zip, place.path)
     entry = archive.infolist()[place.offset]
     check_picture_size(entry.file_size)
-    return io.BytesIO(archive.read(entry))
+    with open_member(archive, entry) as member:
+        return io.BytesIO(member.read(entry.file_size))
 
 
 def _open_file(path: str) -> Any:
@@ -84,9 +85,37 @@ def _open_zip(path: str) -> Any:
     return zipfile.ZipFile(path)
 
 
-def _open_array(path: str) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
+class _Rows:
+    """Reads pictures of a .npy file. Mapped into memory, a file that shrinks would end the process."""
+
+    def __init__(self, path: str) -> None:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            shape, self._fortran, self._dtype = read_npy_header(file, size)
+            self._begin, self._shape = file.tell(), shape[-3:]
+            self._count = math.prod(self._shape)
+            self._whole: NDArray[Any] | None = None
+            if self._fortran and len(shape) == 4:  # a picture is spread over all of it
+                if size > LARGEST:
+                    raise ValueError("it is in Fortran's order and too large to be read whole; save it in C's")
+                self._whole = read_npy(file, size)
+            check_picture_size(self._count * self._dtype.itemsize)
+            self._file = os.dup(file.fileno())
+
+    def read(self, row: int) -> NDArray[Any]:
+        """One picture."""
+        if self._whole is not None:
+            picture: NDArray[Any] = self._whole[row]
+            return picture
+        size = self._count * self._dtype.itemsize
+        data = os.pread(self._file, size, self._begin + max(row, 0) * size)
+        if len(data) < size:
+            raise ValueError("the file has become shorter")
+        return np.frombuffer(data, self._dtype).reshape(self._shape, order="F" if self._fortran else "C")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
 
 
 _OPENED = threading.local()  # threads of one worker don't share a position in a file
