@@ -41,7 +41,7 @@ def calls():
 
 for label, call in calls():
     blocks, pages = rounds(call, max(1, TIMES // 5))
-    for _ in range(3):  # memory that only settles grows once; what leaks grows each time
+    for _ in range(12):  # memory that only settles stops growing; what leaks grows each time
         more_blocks, more_pages = rounds(call, TIMES)
         grown = more_blocks - blocks, more_pages - pages
         blocks, pages = more_blocks, more_pages
