@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ganchroma._images import is_value_range
 from ganchroma.torch.flow import Step
 
 __all__ = ["likely_range", "range_after", "scaled"]
@@ -40,7 +41,7 @@ def range_after(steps: Sequence[Step]) -> Range | None:
             ends = None if ends is None else scaled([step], ends)
         elif step.name not in _KEEPING:
             ends = None
-    return ends
+    return ends if ends is None or is_value_range(*ends) else None
 
 
 def likely_range(images: NDArray[Any]) -> Range:
@@ -60,7 +61,7 @@ def likely_range(images: NDArray[Any]) -> Range:
 
 def scaled(steps: Sequence[Step], ends: Range) -> Range:
     """What a network's last scalings, multiplications and additions of plain numbers, make of these values."""
-    last: list[Step] = []
+    before, last = ends, list[Step]()
     for step in reversed(steps):
         numbers = [number for number in step.numbers if number is not None]
         if step.name in _SCALING and numbers:
@@ -79,4 +80,5 @@ def scaled(steps: Sequence[Step], ends: Range) -> Range:
         else:
             shift = number if step.name == "add" else -number
             ends = low + shift, high + shift
-    return min(ends), max(ends)
+    low, high = sorted(ends)
+    return (low, high) if is_value_range(low, high) else before

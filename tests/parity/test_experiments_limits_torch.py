@@ -220,7 +220,7 @@ def test_folders_without_photographs(tmp_path):
         crops(1, folder=__file__)
     for number in range(7):
         (tmp_path / f"{number}.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"holds 7 pictures .*; unreadable are 0.png \(.*4.png \([^,]*\) and 2 more$"):
+    with pytest.raises(ValueError, match=r"7 pictures .*; unreadable are 0.png \(.*, 4.png \([^)]*\) and 2 more$"):
         crops(1, folder=tmp_path)
 
 
