@@ -24,6 +24,7 @@ from ganchroma.scanning.measuring import Part, Settings
 from scale.dataset import DataSet, short
 
 ROUNDS = 5
+LARGE = 1 << 28  # bytes that no cache holds
 
 
 def decode(unit: Unit) -> Part:
@@ -181,11 +182,24 @@ def _opencv(file: bytes, library: Any) -> Any:
 
 
 def streams() -> dict[str, tuple[float, float]]:
-    """What is measured -> (nanoseconds a pixel, GB/s of what is read), one thread, 256 pictures of 64x64."""
+    """What is measured -> (nanoseconds a pixel, GB/s of what is read), one thread.
+
+    256 pictures of 64x64; moments alone of as many as do not stay in any cache, beside nothing but reading them.
+    """
     levels = np.random.default_rng(0).integers(0, 256, (256, 3, 64, 64), np.uint8)
     floats = (levels / 127.5 - 1).astype(np.float32)
     found = {}
     with gch.threads(1):
+        for name, few, value_range in (("bytes", levels, None), ("float32", floats, (-1, 1))):
+            many = np.tile(few, (LARGE // few.nbytes, 1, 1, 1))
+            pixels = many.size / 3
+            total = gch.ChromaStats(value_range, moments_only=True)
+            ways = {
+                f"reading {name}, by numpy.max of whole words": lambda many=many: many.view(np.uint64).max(),
+                f"ChromaStats.update, {name}, moments_only": lambda many=many, total=total: total.update(many),
+            }
+            for way, seconds in _in_turns(ways).items():
+                found[way] = (seconds * 1e9 / pixels, many.nbytes / seconds / 1e9)
         for name, images, options in (
             ("bytes", levels, {}),
             ("bytes, chroma_samples=512", levels, {"chroma_samples": 512}),
@@ -217,6 +231,15 @@ def merging() -> dict[str, float]:
         "positions": float(sum(array.nbytes for array in fixed.state().values())),
         "merge": _least(lambda: total.merge(mixed), 200),
     }
+
+
+def _in_turns(ways: dict[str, Callable[[], Any]]) -> dict[str, float]:
+    """Seconds of each, one after the other many times: of each the least."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(25):
+        for name, work in ways.items():
+            times[name].append(_least(work, 1))
+    return {name: min(each) for name, each in times.items()}
 
 
 def _least(work: Callable[[], Any], rounds: int = 25) -> float:
