@@ -123,10 +123,9 @@ def _tarred(path: str) -> Iterator[Found]:
                 known[os.path.normpath(member.name)] = place
                 yield Found(place)
             else:
-                buffer = io.BytesIO()
-                shutil.copyfileobj(
-                    archive.extractfile(member) or io.BytesIO(), buffer
-                )  # read at once it is there twice
+                buffer, stream = io.BytesIO(), archive.extractfile(member)
+                if stream is not None:
+                    shutil.copyfileobj(stream, buffer)  # read in one go it would be in memory twice
                 yield Found(place, buffer.getvalue())
 
 
