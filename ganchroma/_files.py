@@ -71,7 +71,8 @@ def open_member(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo") -> IO[byte
     import zipfile
 
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        name = zipfile.compressor_names.get(entry.compress_type, f"method {entry.compress_type}")  # type: ignore[attr-defined]
+        known = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma"}
+        name = known.get(entry.compress_type, f"method {entry.compress_type}")
         raise ValueError(f"it is compressed by {name}; accepted in a .zip or .npz: deflate, or no compression")
     return archive.open(entry)
 

@@ -48,11 +48,14 @@ class _Turn:
     __slots__ = ("_busy", "_lock", "_process")
 
     def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
         self._process, self._lock, self._busy = _forks, threading.RLock(), False
 
     def __enter__(self) -> None:
         if self._process != _forks:  # a child, in which a thread that was drawing is not
-            self.__init__()  # type: ignore[misc]
+            self._renew()
         self._lock.acquire()
         if self._busy:
             self._lock.release()

@@ -29,11 +29,7 @@ _chosen: ContextVar[tuple[int, ...]] = ContextVar("ganchroma_threads", default=(
 
 def check_threads(value: Any, name: str = "threads") -> int:
     """A positive number of threads, or an error that names the argument."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return int(value)
+    return check_integer(value, name, 1)
 
 
 @cache

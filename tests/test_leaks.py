@@ -28,7 +28,7 @@ def test_public_functions_leak_nothing(which):
 def test_files_and_pages_leak_nothing(tmp_path):
     """40 calls each: a scan takes 20 milliseconds, a figure half a second."""
     pytest.importorskip("PIL")
-    assert leaks("file_calls", "file_calls", 40, cwd=tmp_path) == ""
+    assert leaks("file_calls", "file_calls", 40, rounds=12, cwd=tmp_path) == ""
 
 
 def test_every_public_name_has_a_call(tmp_path, monkeypatch):
@@ -42,5 +42,5 @@ def test_a_leak_is_found():
     code = COUNT.replace(
         "for label, call in calls():", "kept = []\nfor label, call in [('kept', lambda: kept.append([]))]:"
     )
-    result = run_python(f"TIMES = 1000\n{code}", paths=["tests"])
+    result = run_python(f"TIMES, ROUNDS = 1000, 3\n{code}", paths=["tests"])
     assert result.stdout.startswith("kept: "), result.stderr

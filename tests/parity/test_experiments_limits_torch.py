@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from support import run_python
 
+from ganchroma._files import FORMATS
+
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
-from ganchroma._files import FORMATS  # noqa: E402
 from ganchroma.torch.experiments import Config, History, crops, processes, run, sweep, training  # noqa: E402
 from ganchroma.torch.experiments.photographs import photographs  # noqa: E402
 
