@@ -313,7 +313,7 @@ def _check_covariance(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     size = float(np.abs(covariance).max())
     if not np.allclose(covariance, covariance.T, rtol=0, atol=1e-6 * size):
         raise ValueError(f"covariance must be symmetric, got {covariance.tolist()}")
-    covariance = (covariance + covariance.T) / 2
+    covariance = covariance / 2 + covariance.T / 2  # the sum of large ones would be infinite
     least = float(np.linalg.eigvalsh(covariance)[0])
     if least < -1e-6 * size:
         raise ValueError(f"covariance must be positive semidefinite, got the eigenvalue {least:g}")

@@ -199,3 +199,8 @@ def test_wrong_records(records):
         gch.ColorMoments.from_images_records(records, (0, 1))
     with pytest.raises(TypeError, match="records can't be read"):
         gch.ColorMoments.from_images_records("nothing", (0, 1))
+
+
+def test_the_largest_covariance():
+    moments = gch.ColorMoments(1, [0, 0, 0], 1.5e308 * np.eye(3), (0, 1))
+    assert (np.diagonal(moments.covariance) == 1.5e308).all()
