@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ganchroma import _sums
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN
 
-_MOST_PIXELS = 2**53  # float64 tells so many apart, and sums of some such states are still integers of 64 bits
+MOST_PIXELS = 2**53  # float64 tells so many apart, and sums of some such states are still integers of 64 bits
 _MOST_DISPLAYED = 512  # M3 and C*ab of any colours are below
 _MOST_PLACED = 2**40  # of one value at a position, in units of 2^-32 of the range
 _ONE = 2**_sums.FRACTION_BITS
@@ -23,7 +23,7 @@ def check_counts(count: Mapping[str, int], is_bytes: bool | None) -> None:
     if not (
         min(count.values()) >= 0
         and (is_bytes is None) == (images == 0) == (not any(count.values()))
-        and images <= pixels <= _MOST_PIXELS
+        and images <= pixels <= MOST_PIXELS
         and count["measured"] + count["nonfinite"] == pixels
         and count["gray_0"] <= count["gray_1"] <= count["gray_2"] <= pixels
         and max(count["gray_images"], count["position_images"]) <= images

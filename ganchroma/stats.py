@@ -14,7 +14,7 @@ from ganchroma._arrays import as_array, check_integer
 from ganchroma._files import check_path, npz_bytes, open_regular, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
-from ganchroma._state_checks import check_counts, check_extremes, check_positions, check_sums
+from ganchroma._state_checks import MOST_PIXELS, check_counts, check_extremes, check_positions, check_sums
 from ganchroma.color import Rule, image_records, parse_rule
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -197,30 +197,34 @@ class ChromaStats:
                 raise ValueError(f"other has {name} {theirs!r}; accepted: {mine!r}")
         if self._bytes is not None and other._bytes is not None and self._bytes != other._bytes:
             raise ValueError("one of the two has seen uint8, the other floats: they don't merge")
-        if self.value_range is None:
-            self.value_range = other.value_range
-        if other._bytes is None:
-            return self
-        self._merge_positions(other)
-        self._bytes = other._bytes
-        self._counts = self._counts + other._counts
-        self._sums = _sums.normalized(self._sums + other._sums)
+        counts = self._counts + other._counts
+        if counts[_COUNTS.index("pixels")] > MOST_PIXELS:
+            raise ValueError(f"other has too many pixels to add: a ChromaStats counts {MOST_PIXELS:,} at most")
+        size, positions = self._merged_positions(other)
         least, most = min(self._extremes[0], other._extremes[0]), max(self._extremes[1], other._extremes[1])
-        self._extremes = np.array([least, most])
+        # In one step, and into new arrays: an interrupt finds all of it or nothing, and states given out stay.
+        self.__dict__.update(
+            value_range=other.value_range if self.value_range is None else self.value_range,
+            _bytes=self._bytes if other._bytes is None else other._bytes,
+            _counts=counts,
+            _sums=_sums.normalized(self._sums + other._sums),
+            _extremes=np.array([least, most]),
+            _size=size,
+            _positions=positions,
+        )
         return self
 
     def empty_like(self) -> "ChromaStats":
         """One with the same settings that has seen nothing."""
         return ChromaStats(self.value_range, self.layout, self.quantize, self.chroma_samples, self.moments_only)
 
-    def _merge_positions(self, other: "ChromaStats") -> None:
-        if self._size == _NO_SIZE:
-            self._size = other._size
-            self._positions = None if other._positions is None else other._positions.copy()
-        elif self._size != other._size or self._positions is None or other._positions is None:
-            self._size, self._positions = _MIXED_SIZES, None
-        else:
-            self._positions += other._positions
+    def _merged_positions(self, other: "ChromaStats") -> tuple[tuple[int, int], NDArray[np.int64] | None]:
+        if _NO_SIZE in (self._size, other._size):
+            filled = other if self._size == _NO_SIZE else self
+            return filled._size, filled._positions
+        if self._size != other._size or self._positions is None or other._positions is None:
+            return _MIXED_SIZES, None
+        return self._size, self._positions + other._positions
 
     def __add__(self, other: object) -> "ChromaStats":
         if not isinstance(other, ChromaStats):

@@ -1,7 +1,9 @@
 """ChromaStats as a state: empty, merged, written to files."""
 
+import copy
 import json
 import pickle
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -329,3 +331,51 @@ def test_save_leaves_no_debris(rng, tmp_path, monkeypatch):
         gch.ChromaStats().save(path)
     assert path.read_text() == "what stood there"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_state_given_out_stays_as_it_was(rng):
+    levels = rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
+    stats, again = stats_of(levels), stats_of(levels)
+    state, twin = stats.state(), copy.copy(stats)
+    gch.ChromaStats.from_state(state).update(levels)
+    twin.update(levels)
+    assert stats == again
+    stats.update(levels)
+    assert gch.ChromaStats.from_state(state) == again
+
+
+def test_counts_do_not_run_over(rng):
+    stats = stats_of(rng.integers(0, 256, (4, 3, 8, 8), dtype=np.uint8))
+    for _ in range(45):
+        stats.merge(stats)
+    assert stats.count("pixels") == 2**53
+    with pytest.raises(ValueError, match="other has too many pixels to add"):
+        stats.merge(stats)
+    assert stats.count("pixels") == 2**53
+
+
+def test_an_interrupt_finds_all_of_a_merge_or_nothing(rng):
+    levels = rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
+    one, two = stats_of(levels[0]), stats_of(levels[1])
+    line, ended = 0, False
+    while not ended:
+        line, stats, passed = line + 1, one + gch.ChromaStats(), 0
+
+        def trace(frame, event, _, stop=line):
+            nonlocal passed
+            passed += frame.f_code.co_filename.endswith("stats.py")
+            if passed == stop:
+                raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            stats.merge(two)
+            ended = True
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        assert stats == one or stats == one + two
+    assert line > 20
