@@ -417,3 +417,8 @@ def test_records_in_parquet_are_those_in_csv(pictures, tmp_path):
         )
     assert table[-1]["achromatic_share"] is None
     assert table[-1]["path"] == str(weird / "flat.png")
+
+
+def test_a_folder_without_pictures_is_not_called_unreadable(tmp_path):
+    (tmp_path / "picture_without_ending").write_bytes(b"")
+    assert "there is no picture; in folders and archives files count by their endings" in scan(tmp_path).verdict

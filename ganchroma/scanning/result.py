@@ -92,7 +92,9 @@ class Scan:
         """Whether "the data set lacks colour, or is biased towards gray" holds of these pictures."""
         found = self.summary()
         if found is None:
-            return "Nothing can be said: no picture could be read."
+            if self.unreadable:
+                return "Nothing can be said: no picture could be read."
+            return "Nothing can be said: there is no picture; in folders and archives files count by their endings."
         share = found.within.achromatic_share
         those = f"{self.gray:,} of {self.images:,} pictures ({_percent(self.gray_share)}) are gray"
         if self.gray_share >= MOSTLY:
