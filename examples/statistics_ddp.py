@@ -40,6 +40,7 @@ def main() -> None:
             parallel(torch.randn(16, 8, 13, 13)).square().mean().backward()
     if rank == 0:
         print(monitor, f"chroma {monitor.history[-1].chroma:.2f} over all ranks")
+    dist.barrier()  # the group's threads outlive it where DDP was used: none should hold a tensor when Python ends
     dist.destroy_process_group()
 
 
