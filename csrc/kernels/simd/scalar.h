@@ -112,7 +112,7 @@ GCH_INLINE f32_vec f32_pin(f32_vec a) { return a; }
 GCH_INLINE f32_vec f32_add_product(f32_vec sum, f32_vec a, f32_vec b) { return f32_fma(a, b, sum); }
 GCH_INLINE f32_vec f32_pow2(f32_vec n)
 {
-    uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
+    uint32_t bits = (uint32_t)((n == n ? (int32_t)n : 0) + 127) << 23; // of NaN any: what it scales is NaN
     float x;
     memcpy(&x, &bits, sizeof x);
     return x;
@@ -198,7 +198,7 @@ GCH_INLINE f64_vec f64_pin(f64_vec a) { return a; }
 GCH_INLINE f64_vec f64_add_product(f64_vec sum, f64_vec a, f64_vec b) { return f64_fma(a, b, sum); }
 GCH_INLINE f64_vec f64_pow2(f64_vec n)
 {
-    uint64_t bits = (uint64_t)((int64_t)n + 1023) << 52;
+    uint64_t bits = (uint64_t)((n == n ? (int64_t)n : 0) + 1023) << 52;
     double x;
     memcpy(&x, &bits, sizeof x);
     return x;
