@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def as_array(
     return array
 
 
-@cache
+@lru_cache(64)
 def _dtype_name(dtype: np.dtype[Any]) -> str:
     return dtype.name  # NumPy composes it anew, in Python, each time it is asked
 
@@ -168,7 +168,10 @@ def check_flag(value: Any, name: str) -> bool:
 
 def shown(value: Any) -> str:
     """A value in a message: as Python writes it, or its type where that is long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        text = " " * 61
     return text if len(text) <= 60 and "\n" not in text else f"an object of type {type(value).__name__}"
 
 
@@ -176,9 +179,10 @@ def check_integer(value: Any, name: str, low: int) -> int:
     """An integer of any type, at least `low`, or an error that names the argument."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an integer, got {shown(value)}")
-    if value < low:
-        raise ValueError(f"{name} must be at least {low}, got {value}")
-    return int(value)
+    number = int(value)
+    if number < low:
+        raise ValueError(f"{name} must be at least {low}, got {shown(number)}")
+    return number
 
 
 def check_number(value: Any, name: str, *, low: float = -math.inf, infinite: bool = False) -> float:

@@ -214,7 +214,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     try:
         with open_regular(path) as stream:
             if kind == ".safetensors":
-                return _read_safetensors(path)
+                return _read_safetensors(stream)
             return read_npz(stream) if kind == ".npz" else {"": read_npy(stream, os.fstat(stream.fileno()).st_size)}
     except ImportError:
         raise
@@ -288,6 +288,8 @@ def read_npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool
         raise ValueError("it does not begin as a .npy file does") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not opened, they can run code; save arrays of numbers")
+    if dtype.itemsize == 0:
+        raise ValueError(f"it holds items of no bytes, {dtype}")
     held, wanted = size - head.tell(), math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or wanted > held:
         raise ValueError(f"it is cut off or damaged: an array of shape {shape} needs {wanted} bytes, {held} follow")
@@ -295,20 +297,21 @@ def read_npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool
     return tuple(shape), fortran, dtype
 
 
-def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def _read_safetensors(stream: IO[bytes]) -> dict[str, NDArray[Any]]:
     try:
         from safetensors import SafetensorError
         from safetensors import numpy as safetensors
     except ImportError as error:
         raise ImportError('reading .safetensors needs safetensors: pip install "ganchroma[report]"') from error
     try:
-        return dict(safetensors.load_file(path))
+        return dict(safetensors.load(stream.read()))
     except (TypeError, AttributeError, KeyError, SafetensorError) as error:
-        lacking = re.search(r"(?<!`)\b(bfloat16|float\d|BF16|F\d)", str(error))  # `F8` is what might have been written
+        lacking = re.search(r"(?<!`)\b(BF16|F\d)", str(error))  # `F8` is what might have been written
         if lacking is None:
             raise
+        kind = lacking[0].replace("F", "float").lower()
         raise ValueError(
-            f"it holds {lacking[0]}, which NumPy has not; save it as float32: tensor.float() before save_file"
+            f"it holds {kind}, which NumPy has not; save it as float32: tensor.float() before save_file"
         ) from None
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ganchroma._arrays import check_word
+from ganchroma._arrays import check_word, shown
 
 IntPair = int | Sequence[int]
 PaddingLike = int | str | Sequence[int] | Sequence[Sequence[int]]
@@ -132,7 +132,7 @@ def check_int(value: Any, name: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be made of integers, got {value!r}")
     if not least <= value <= _LARGEST:
-        raise ValueError(f"{name} must lie in {least}..{_LARGEST}, got {value}")
+        raise ValueError(f"{name} must lie in {least}..{_LARGEST}, got {shown(value)}")
     return int(value)
 
 

@@ -59,6 +59,11 @@ class Phase:
         """Pixels of one image."""
         return self.rows.count * self.columns.count
 
+    @property
+    def seen(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The taps of the kernel that meet the input, along rows and columns."""
+        return self.rows.taps, self.columns.taps
+
     def weights(self, filters: Array) -> Array:
         """(..., O, D) of filters (..., O, C, kh, kw): this phase's taps, in the order row tap, column tap, channel."""
         chosen = filters[..., self.rows.taps, :][..., self.columns.taps]

@@ -19,7 +19,6 @@ _CAPABILITIES = ("default", "avx2")  # in the order of the core's enum
 _SPELLINGS = {"avx2": "avx2", "default": "default", "AVX2": "avx2", "AVX512": "avx2", "DEFAULT": "default"}
 _BLOCK = 16  # elements that PyTorch makes normal together
 _WORDS = 624
-_MOST = sys.float_info.max
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _SERIAL = 4096  # normal numbers that are not worth a second thread
 
@@ -38,7 +37,7 @@ def _check_seed(seed: Any) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise TypeError(f"seed must be an integer, got {seed!r}")
     if not -(2**63) <= seed < 2**64:
-        raise ValueError(f"seed must be at least -2**63 and below 2**64, got {seed}")
+        raise ValueError(f"seed must be at least -2**63 and below 2**64, got {shown(seed)}")
     return int(seed) % 2**64
 
 
@@ -194,10 +193,7 @@ class TorchGenerator:
 
     def uniform(self, out: Array, low: float, high: float, *, threads: int | None = None) -> None:
         """Fill a C-contiguous float16, float32 or float64 array as ``Tensor.uniform_(low, high)`` does."""
-        if not (type(low) is type(high) is float and -_MOST <= low <= high <= _MOST):  # what nearly every call gives
-            low, high = check_number(low, "low"), check_number(high, "high")
-            if low > high:
-                raise ValueError(f"low must not exceed high, got {low!r} and {high!r}")
+        low, high = check_range(low, high)
         if threads is not None:
             check_threads(threads)  # one thread draws; a wrong number is an error nevertheless
         if not (type(out) is np.ndarray and (out.dtype is _FLOAT32 or out.dtype is _FLOAT64)) and _is_half(out):
@@ -211,8 +207,7 @@ class TorchGenerator:
 
     def normal(self, out: Array, mean: float, std: float, *, threads: int | None = None) -> None:
         """Fill a C-contiguous float16, float32 or float64 array as ``Tensor.normal_(mean, std)`` does."""
-        if not (type(mean) is type(std) is float and -_MOST <= mean <= _MOST and 0.0 <= std <= _MOST):
-            mean, std = check_number(mean, "mean"), check_number(std, "std", low=0.0)
+        mean, std = check_number(mean, "mean"), check_number(std, "std", low=0.0)
         if not (type(out) is np.ndarray and (out.dtype is _FLOAT32 or out.dtype is _FLOAT64)) and _is_half(out):
             self._normal_half(out.reshape(-1), mean, std, threads)
             return
@@ -245,7 +240,7 @@ class TorchGenerator:
         if isinstance(n, bool) or not isinstance(n, int | np.integer):
             raise TypeError(f"n must be an integer, got {n!r}")
         if n < 0:
-            raise ValueError(f"n must not be negative, got {n}")
+            raise ValueError(f"n must not be negative, got {shown(n)}")
         if n > sys.maxsize // 8:
             raise ValueError(f"n is {n}, more numbers than fit into an array")
         order = np.empty(int(n), np.int64)
@@ -259,6 +254,14 @@ class TorchGenerator:
         for column in range(columns):
             order[:, column] = self.randperm(rows)
         return order
+
+
+def check_range(low: Any, high: Any) -> tuple[float, float]:
+    """Where uniform numbers lie, or an error that names what is wrong."""
+    low, high = check_number(low, "low"), check_number(high, "high")
+    if low > high:
+        raise ValueError(f"low must not exceed high, got {low!r} and {high!r}")
+    return low, high
 
 
 def _is_half(out: Any) -> bool:

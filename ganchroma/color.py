@@ -1,13 +1,12 @@
 """Colour measures and colour spaces, always on decoded values with a stated range."""
 
-import operator
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, cast, check_word
+from ganchroma._arrays import as_array, cast, check_integer, check_word
 from ganchroma._images import Images, Layout, as_channels_first, check_layout, read_images
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -294,12 +293,7 @@ def gray_pixel_share(
     >>> [gch.color.gray_pixel_share(pixels, tolerance=levels, layout="NHWC") for levels in (0, 1, 2)]
     [0.5, 0.5, 1.0]
     """
-    try:
-        allowed = operator.index(tolerance)
-    except TypeError:
-        raise TypeError(f"tolerance must be an integer, got {tolerance!r}") from None
-    if allowed < 0:
-        raise ValueError(f"tolerance must be at least 0, got {tolerance}")
+    allowed = check_integer(tolerance, "tolerance", 0)
     batch = read_images(images, value_range, layout)
     levels = quantize(batch.pixels, value_range=batch.value_range)
     spread = levels.max(axis=1) - levels.min(axis=1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import as_array
+from ganchroma._arrays import as_array, check_number
 from ganchroma._geometry import Geometry
 from ganchroma._patches import Axis, Phase, padded, phases
 from ganchroma.layer import OutputLayer
@@ -109,7 +109,8 @@ class FeatureMoments:
         Raises
         ------
         TypeError, ValueError
-            If `x` is no input of this layer, is empty or holds values that are not finite.
+            If `x` is no input of this layer, is empty, or holds values that are not finite or whose fourth powers
+            float64 does not hold.
         """
         features = check_features(x, layer)
         geometry = layer.geometry
@@ -124,7 +125,8 @@ class FeatureMoments:
                     some = some.astype(np.float32)  # as the layer computes
                 some = some * (scale[start : start + chunk] if scale.ndim == 2 else scale)[..., np.newaxis, np.newaxis]
             whole, origin = padded(some, geometry, parts)
-            measured = [_measure(whole, origin, part) for part in parts]
+            with np.errstate(over="ignore", invalid="ignore"):  # told below
+                measured = [_measure(whole, origin, part) for part in parts]
             outputs = sum(part.outputs for part in parts)
             seen = np.concatenate([own / outputs for _, own in measured], axis=1)  # (n, all D)
             one = cls(
@@ -138,6 +140,8 @@ class FeatureMoments:
             )
             total = one if total is None else total + one
         assert total is not None
+        if any(part.q and not 0 < part.qq < math.inf for part in total.sums):
+            raise ValueError(f"x reaches {np.abs(features).max():.4g}, its fourth powers are beyond float64: scale x")
         return total
 
     def __add__(self, other: "FeatureMoments") -> "FeatureMoments":
@@ -147,6 +151,10 @@ class FeatureMoments:
             raise ValueError(
                 f"moments of different layers can't be added: {self.geometry} of {self.channels} channels and "
                 f"{other.geometry} of {other.channels}"
+            )
+        if [part.seen for part in self.parts] != [part.seen for part in other.parts]:
+            raise ValueError(
+                "moments of features so small that they do not meet the whole layer can't be added to others"
             )
         return FeatureMoments(
             self.geometry,
@@ -221,8 +229,13 @@ class FeatureMoments:
             One set or many.
         bias : array (3,), optional
         output_scale : float
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the filters are not of this layer, or another argument has the wrong type or shape.
         """
-        filters = np.asarray(filters, np.float64) * output_scale
+        filters = self._fitting(filters, output_scale)
         weights = [part.weights(filters) for part in self.parts]  # (..., 3, D)
         pixels = self.pixels
         pairs = list(zip(self.sums, weights, strict=True))
@@ -233,7 +246,9 @@ class FeatureMoments:
         of_each = np.concatenate(weights, axis=-1) @ self.factor.T
         of_images = of_each @ np.swapaxes(of_each, -1, -2) / pixels
         about = _outer(mean)
-        offset = 0.0 if bias is None else np.asarray(bias, np.float64)
+        offset = np.zeros(3) if bias is None else as_array(bias, "bias")
+        if offset.shape != (3,):
+            raise ValueError(f"bias must have shape (3,), got {offset.shape}")
         return LinearColor(mean + offset, second - about, second - of_images, of_images - about)
 
     def fixed(self, filters: Any, output_scale: float = 1.0) -> Array | None:
@@ -243,7 +258,7 @@ class FeatureMoments:
         """
         if self.whole is None or self.images < 2:
             return None
-        filters = np.asarray(filters, np.float64) * output_scale
+        filters = self._fitting(filters, output_scale)
         mean_features, origin = padded(self.whole / self.images, self.geometry, self.parts)
         shared = [_sandwich(part.weights(filters), _measure(mean_features, origin, part)[0].xx) for part in self.parts]
         color = self.linear(filters)
@@ -252,12 +267,22 @@ class FeatureMoments:
 
     def phase_colors(self, filters: Any) -> list[tuple[float, Array, Array]]:
         """(share of the pixels, mean, covariance) of each phase before the activation, of one filter set."""
-        found = []
+        found, filters = [], self._fitting(filters)
+        if filters.ndim != 4:
+            raise ValueError(f"filters must be one set, (3, {self.channels}, kh, kw), got shape {filters.shape}")
         for part, sums in zip(self.parts, self.sums, strict=True):
-            weight = part.weights(np.asarray(filters, np.float64))
+            weight = part.weights(filters)
             mean = weight @ sums.x / sums.pixels
             found.append((sums.pixels / self.pixels, mean, _sandwich(weight, sums.xx) / sums.pixels - _outer(mean)))
         return found
+
+    def _fitting(self, filters: Any, output_scale: float = 1.0) -> Array:
+        """Filters of this layer as they stand in its sums: double, times the scale."""
+        scale, array = check_number(output_scale, "output_scale"), as_array(filters, "filters")
+        wanted = (3, self.channels, *self.geometry.kernel)
+        if array.shape[-4:] != wanted:
+            raise ValueError(f"filters must be (..., {', '.join(map(str, wanted))}), got shape {array.shape}")
+        return np.asarray(array, np.float64) * scale
 
     def __repr__(self) -> str:
         sizes = sorted({len(part.x) for part in self.sums})

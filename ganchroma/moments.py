@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import tensor_hint
+from ganchroma._arrays import shown, tensor_hint
 from ganchroma._images import check_value_range
 
 GRAY_AXIS = np.full(3, 1 / math.sqrt(3))
@@ -89,7 +89,7 @@ class ColorMoments:
         Raises
         ------
         TypeError, ValueError
-            If `records` has another shape or can't be read as numbers.
+            If `records` has another shape, can't be read as numbers, or counts what is no whole number.
 
         Examples
         --------
@@ -102,7 +102,10 @@ class ColorMoments:
             table = table.reshape(0, 11)
         if table.ndim != 2 or table.shape[1] != 11:
             raise ValueError(f"records must have shape (N, 11), got {table.shape}")
-        table = table[table[:, 0] > 0]
+        counts = table[:, 0]
+        if not (np.isfinite(counts) & (counts >= 0) & (counts == np.floor(counts))).all():
+            raise ValueError("records must begin with a count of pixels each, a whole number that is not negative")
+        table = table[counts > 0]
         count = table[:, 0].sum()
         if count == 0:
             return cls.empty(value_range)
@@ -161,8 +164,11 @@ class ColorMoments:
     @property
     def participation_ratio(self) -> float:
         """(sum of the eigenvalues)^2 / sum of their squares, 1 to 3; NaN if flat."""
+        if not self._varies:
+            return math.nan
         values = self.eigenvalues
-        return float(values.sum() ** 2 / (values**2).sum()) if self._varies else math.nan
+        values = values / values.max()  # squares of very small ones would be 0
+        return float(values.sum() ** 2 / (values**2).sum())
 
     @property
     def gray_angle_degrees(self) -> float:
@@ -216,6 +222,8 @@ class ColorMoments:
 
     def allclose(self, other: "ColorMoments", *, rtol: float = 1e-9, atol: float = 1e-12) -> bool:
         """Whether both say the same within tolerances; `atol` is in units of the value range's width."""
+        if not isinstance(other, ColorMoments):
+            raise TypeError(f"other must be a ColorMoments, got {type(other).__name__}")
         low, high = self.value_range
         span = high - low
         return (
@@ -280,8 +288,8 @@ def _check_count(count: Any) -> int:
         )
     except TypeError:
         raise TypeError(f"count must be an integer, got {count!r}") from None
-    if number < 0:
-        raise ValueError(f"count must not be negative, got {number}")
+    if not 0 <= number < 2**63:
+        raise ValueError(f"count must be at least 0 and below 2**63, got {shown(number)}")
     return number
 
 

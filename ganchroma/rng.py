@@ -38,7 +38,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._torch_stream import TorchGenerator
+from ganchroma._arrays import check_number, shown
+from ganchroma._torch_stream import TorchGenerator, check_range
 from ganchroma.runtime import resolve_threads
 
 __all__ = ["RNGLike", "Stream", "TorchGenerator", "as_stream"]
@@ -73,9 +74,9 @@ class Stream:
 
     def __init__(self, key: int) -> None:
         if type(key) is not int and (isinstance(key, bool) or not isinstance(key, int | np.integer)):
-            raise TypeError(f"key must be an integer, got {key!r}")
+            raise TypeError(f"key must be an integer, got {shown(key)}")
         if not 0 <= key < 2**64:
-            raise ValueError(f"key must be at least 0 and below 2**64, got {key}")
+            raise ValueError(f"key must be at least 0 and below 2**64, got {shown(key)}")
         self._key = int(key)
         self._draws = 0
         self._lock = Lock()
@@ -98,10 +99,12 @@ class Stream:
 
     def uniform(self, out: NDArray[Any], low: float, high: float, *, threads: int | None = None) -> None:
         """Fill a C-contiguous float32 or float64 array with uniform numbers, ``low <= x <= high``."""
+        low, high = check_range(low, high)
         _core.rng_uniform(self._key, self._next_draw(), low, high, out, resolve_threads(threads))
 
     def normal(self, out: NDArray[Any], mean: float, std: float, *, threads: int | None = None) -> None:
         """Fill a C-contiguous float32 or float64 array with normal numbers."""
+        mean, std = check_number(mean, "mean"), check_number(std, "std", low=0.0)
         _core.rng_normal(self._key, self._next_draw(), mean, std, out, resolve_threads(threads))
 
     def _next_draw(self) -> int:
@@ -154,7 +157,7 @@ def as_stream(rng: RNGLike = None) -> Stream | TorchGenerator:
         raise TypeError(f"rng must be None, an int, a numpy.random.Generator, Stream or TorchGenerator, got {rng!r}")
     if isinstance(rng, int | np.integer):
         if rng < 0:
-            raise ValueError(f"rng must not be negative, got {rng}")
+            raise ValueError(f"rng must not be negative, got {shown(rng)}")
         return Stream(_key_of_seed(int(rng)))
     return Stream(_drawn_key(np.random.default_rng(rng)))
 

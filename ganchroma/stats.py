@@ -224,7 +224,10 @@ class ChromaStats:
             return filled._size, filled._positions
         if self._size != other._size or self._positions is None or other._positions is None:
             return _MIXED_SIZES, None
-        return self._size, self._positions + other._positions
+        both = self._positions + other._positions
+        if ((self._positions ^ both) & (other._positions ^ both) < 0).any():
+            raise ValueError("other has too many images, or values too far from its range, to add: sums would overflow")
+        return self._size, both
 
     def __add__(self, other: object) -> "ChromaStats":
         if not isinstance(other, ChromaStats):
@@ -398,7 +401,8 @@ class ChromaStats:
         version = int(state["version"])
         if not 1 <= version <= VERSION:
             raise ValueError(f"it has version {version}, this program reads versions 1 to {VERSION}")
-        value_range = tuple(state["value_range"].tolist()) or None
+        shape = (min(state["value_range"].size, 2),)
+        value_range = tuple(_entry(state, "value_range", np.float64, shape).tolist()) or None
         samples = int(state["chroma_samples"]) if version > 1 else 0
         moments_only = _entry(state, "moments_only", np.bool_, ()).item() if version > 2 else False
         stats = cls(value_range, state["layout"].item(), state["quantize"].item(), samples or None, moments_only)

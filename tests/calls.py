@@ -108,7 +108,7 @@ def public_calls():
     moments = gch.FeatureMoments.from_features(x, layer)
     norm, torch_stream = gch.spectral.SpectralNorm(weight, rng=1), gch.TorchGenerator(0)
     stats, other = gch.ChromaStats().update(images), gch.ChromaStats().update(images)
-    summary = gch.color.NATURAL
+    summary, records = gch.color.NATURAL, [[2, 0.5, 0.5, 0.5, 0.02, 0, 0, 0.02, 0, 0.02, 0]]
     out = np.empty((2, 3, 8, 9), np.float32)
     span = {"value_range": (-1, 1)}
     calls = {
@@ -143,6 +143,7 @@ def public_calls():
         "gray_pixel_share": (gch.color.gray_pixel_share, {"images": images}),
         "delta_e2000": (gch.color.delta_e2000, {"lab1": lab, "lab2": lab[::-1]}),
         "ColorMoments": (gch.ColorMoments, {"count": 5, "mean": floats(3), "covariance": np.eye(3), **span}),
+        "ColorMoments.from_images_records": (gch.ColorMoments.from_images_records, {"records": records, **span}),
         "ColorMoments.merge": (summary.merge, {"other": summary.merge(summary)}),
         "ColorMoments.to": (summary.to, {"value_range": (0, 255)}),
         "ChromaStats": (gch.ChromaStats, span),
@@ -152,6 +153,9 @@ def public_calls():
         "ChromaStats.merge": (stats.merge, {"other": other}),
         "ChromaStats.summary": (stats.summary, {}),
         "FeatureMoments.from_features": (gch.FeatureMoments.from_features, {"x": x, "layer": layer}),
+        "FeatureMoments.linear": (moments.linear, {"filters": weight, "bias": floats(3)}),
+        "FeatureMoments.fixed": (moments.fixed, {"filters": weight}),
+        "FeatureMoments.phase_colors": (moments.phase_colors, {"filters": weight}),
         "predict": (gch.predict, {"layer": layer, "feature_moments": moments, "features": x}),
         "predict_many": (gch.predict_many, {"weights": floats(4, 3, 5, 3, 3), "feature_moments": moments}),
         "calibrate": (gch.calibrate, {"layer": layer, "features": x}),
@@ -185,5 +189,4 @@ INITIALISERS += ("kaiming_uniform", "kaiming_normal")
 # Constants, what others in these lists return, and steps inside of other calls.
 NOT_CALLED = {"__version__", "NATURAL", "OPPONENT_AXES", "RNGLike"}
 NOT_CALLED |= {"ChromaSummary", "Diagnosis", "Expectation", "Factors", "FrequencyResponse", "OperatorNorm", "Scan"}
-NOT_CALLED |= {"ChromaStats.update_from", "ColorMoments.empty", "ColorMoments.from_images_records", "Scan.of"}
-NOT_CALLED |= {f"FeatureMoments.{name}" for name in ("fixed", "linear", "phase_colors")}
+NOT_CALLED |= {"ChromaStats.update_from", "ColorMoments.empty", "Scan.of"}

@@ -360,6 +360,8 @@ def test_wrong_options():
         gch.color.quantize(levels, rule=None)
     with pytest.raises(TypeError, match=r"tolerance must be an integer, got 1\.5"):
         gch.color.gray_pixel_share(levels, tolerance=1.5)
+    with pytest.raises(TypeError, match="tolerance must be an integer, got True"):
+        gch.color.gray_pixel_share(levels, tolerance=True)
     with pytest.raises(ValueError, match="tolerance must be at least 0, got -1"):
         gch.color.gray_pixel_share(levels, tolerance=-1)
 

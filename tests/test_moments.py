@@ -165,6 +165,8 @@ def test_is_immutable_and_its_own(some):
     assert own.allclose(moments(np.eye(3) * (1 + 1e-12)))
     assert not own.allclose(moments(np.eye(3) * 1.001))
     assert own != "another thing"
+    with pytest.raises(TypeError, match="other must be a ColorMoments, got int"):
+        own.allclose(3)
     assert hash(own) == hash(moments())
     assert "achromatic_share=0.333" in repr(own)
 
@@ -174,7 +176,8 @@ def test_is_immutable_and_its_own(some):
     [
         ({"count": "many"}, TypeError, "count must be an integer, got 'many'"),
         ({"count": 1.5}, TypeError, "count must be an integer, got 1.5"),
-        ({"count": -1}, ValueError, "count must not be negative"),
+        ({"count": -1}, ValueError, "count must be at least 0 and below"),
+        ({"count": 10**5000}, ValueError, "below 2.*63, got an object of type int"),
         ({"mean": (1, 2)}, ValueError, r"mean must have shape \(3,\), got \(2,\)"),
         ({"mean": "gray"}, TypeError, "mean can't be read as real numbers"),
         ({"mean": (0, np.nan, 0)}, ValueError, "mean must be finite"),
@@ -197,8 +200,15 @@ def test_wrong_arguments(arguments, error, text):
 def test_wrong_records(records):
     with pytest.raises(ValueError, match=r"records must have shape \(N, 11\)"):
         gch.ColorMoments.from_images_records(records, (0, 1))
+    for count in (np.nan, np.inf, 0.5, -1):
+        with pytest.raises(ValueError, match="records must begin with a count"):
+            gch.ColorMoments.from_images_records([[1] + [0] * 10, [count] + [0] * 10], (0, 1))
     with pytest.raises(TypeError, match="records can't be read"):
         gch.ColorMoments.from_images_records("nothing", (0, 1))
+
+
+def test_the_smallest_covariance():
+    assert gch.ColorMoments(1, [0, 0, 0], 1e-200 * np.eye(3), (0, 1)).participation_ratio == 3
 
 
 def test_the_largest_covariance():

@@ -296,6 +296,13 @@ def test_theory_agrees_with_draws():
     assert names == ["initialiser", "normal(0,", "default", "xavier", "kaiming,"]
 
 
+def test_features_too_small_for_the_whole_layer_are_not_added_to_others():
+    layer = gch.OutputLayer(np.ones((5, 3, 2, 2)), transposed=True, stride=4)
+    small, large = (gch.FeatureMoments.from_features(np.ones((2, 5, *size)), layer) for size in ((1, 1), (8, 8)))
+    with pytest.raises(ValueError, match="do not meet the whole layer"):
+        small + large
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
@@ -309,6 +316,15 @@ def test_theory_agrees_with_draws():
         (lambda m: gch.FeatureMoments.from_features(features() * np.inf, LAYERS[0]), ValueError, "NaN or infinite"),
         (lambda m: gch.FeatureMoments.from_features(features(4), LAYERS[6]), ValueError, "channel_scale has 5 rows"),
         (lambda m: gch.FeatureMoments.from_features(features(), 3), TypeError, "layer must be an OutputLayer"),
+        (lambda m: gch.FeatureMoments.from_features(features() * 1e90, LAYERS[0]), ValueError, "x reaches .*: scale x"),
+        (lambda m: gch.FeatureMoments.from_features(features() * 1e-90, LAYERS[0]), ValueError, "beyond float64"),
+        (lambda m: m.linear(np.zeros((3, 6, 5, 5))), ValueError, r"filters must be \(..., 3, 6, 3, 3\), got"),
+        (lambda m: m.linear(np.zeros((4, 6, 3, 3))), ValueError, "filters must be"),
+        (lambda m: m.linear("a"), TypeError, "filters must be an array"),
+        (lambda m: m.linear(LAYERS[0].filters, np.zeros(2)), ValueError, r"bias must have shape \(3,\)"),
+        (lambda m: m.linear(LAYERS[0].filters, output_scale=np.nan), ValueError, "output_scale must be finite"),
+        (lambda m: m.fixed(np.zeros((3, 5, 3, 3))), ValueError, "filters must be"),
+        (lambda m: m.phase_colors(np.zeros((2, 3, 6, 3, 3))), ValueError, "filters must be one set"),
         (lambda m: expect((3, 4), participation_ratio=2), ValueError, "shape must be"),
         (
             lambda m: expect((3, 4, 1, 1), participation_ratio=0.5),

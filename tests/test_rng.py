@@ -181,8 +181,21 @@ class TestAsStream:
             gch.rng.as_stream(-1)
         with pytest.raises(ValueError, match="key must be at least 0"):
             gch.rng.Stream(2**64)
+        with pytest.raises(ValueError, match="got an object of type int"):
+            gch.rng.Stream(10**5000)  # more digits than Python writes
         with pytest.raises(TypeError, match="key must be an integer"):
             gch.rng.Stream(1.0)
+
+    @pytest.mark.parametrize("stream", [gch.rng.Stream(1), gch.TorchGenerator(1)])
+    def test_wrong_bounds(self, stream):
+        out = np.zeros(3)
+        with pytest.raises(ValueError, match="low must be finite, got nan"):
+            stream.uniform(out, np.nan, 1)
+        with pytest.raises(ValueError, match="low must not exceed high"):
+            stream.uniform(out, 1.0, 0.0)
+        with pytest.raises(ValueError, match="std must not be below 0, got -1"):
+            stream.normal(out, 0, -1)
+        assert not out.any()
 
 
 @pytest.mark.parametrize("function", FILLS.values())

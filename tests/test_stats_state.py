@@ -227,6 +227,8 @@ def test_damaged_files_are_refused(rng, tmp_path):
         ({"sums": {14: -1}}, "negative"),
         ({"sums": {17: -1}}, "negative"),
         ({"moments_only": "x"}, "moments_only has dtype <U1"),
+        ({"value_range": np.zeros(2**20)}, r"value_range has .* shape \(1048576,\)"),
+        ({"value_range": np.array(["0", "1"])}, "value_range has dtype <U1"),
         ({"counts": {"images": 2**62}}, "counts contradict"),
         ({"counts": {"near_low": 2**62}}, "counts contradict"),
         ({"counts": {"clipped_high": 97}}, "counts contradict"),
@@ -352,6 +354,14 @@ def test_counts_do_not_run_over(rng):
     with pytest.raises(ValueError, match="other has too many pixels to add"):
         stats.merge(stats)
     assert stats.count("pixels") == 2**53
+
+
+def test_sums_at_positions_do_not_run_over():
+    stats = stats_of(np.ones((2, 3, 4, 4)), value_range=(0, 1))
+    stats._positions = np.full((3, 4, 4), 2**62)
+    with pytest.raises(ValueError, match="sums would overflow"):
+        stats.merge(stats)
+    assert stats.count("images") == 2
 
 
 def test_an_interrupt_finds_all_of_a_merge_or_nothing(rng):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import as_array, check_flag
+from ganchroma._arrays import as_array, check_flag, shown
 from ganchroma.init import conv_default, normal, ones, zeros
 from ganchroma.rng import RNGLike, TorchGenerator, as_stream
 
@@ -89,7 +89,7 @@ class Generator:
         if isinstance(n, bool) or not isinstance(n, int | np.integer):
             raise TypeError(f"n must be an integer, got {n!r}")
         if n < 1:
-            raise ValueError(f"n must be at least 1, got {n}")
+            raise ValueError(f"n must be at least 1, got {shown(n)}")
         return normal((int(n), LATENT), rng=rng)
 
     def __call__(self, z: Any, training: bool = True) -> Array:

@@ -105,7 +105,7 @@ def inspect(
     if activation is not None:
         parse_activation(activation)
     if check_integer(seed, "seed", 0) >= SEEDS:
-        raise ValueError(f"seed must be below 2**64, got {seed}")
+        raise ValueError(f"seed must be below 2**64, got one of {int(seed).bit_length()} bits")
     if not isinstance(kwargs, Mapping | None) or not all(isinstance(name, str) for name in kwargs or ()):
         raise TypeError(f"kwargs must be a dictionary of names and values, got {kwargs!r}")
     network = Network(generator, inputs, dict(kwargs or {}), int(seed))

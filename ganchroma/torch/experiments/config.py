@@ -24,7 +24,7 @@ def check_seed(value: Any, name: str = "seed") -> int:
     """An integer that PyTorch takes as a seed, or an error that names it."""
     seed = check_integer(value, name, 0)
     if seed >= _SEEDS:
-        raise ValueError(f"{name} must be below 2**64, got {seed}")
+        raise ValueError(f"{name} must be below 2**64, got {shown(seed)}")
     return seed
 
 
