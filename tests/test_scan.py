@@ -367,6 +367,19 @@ def test_page_and_dictionary(pictures, tmp_path):
     assert f"{len(pictures.broken)} unreadable" in text
 
 
+@pytest.mark.parametrize(("images", "gray", "either"), [(24, 12, (12, 12)), (60, 60, (24, 24)), (1, 0, (1, 0))])
+def test_no_picture_is_at_both_ends(tmp_path, images, gray, either):
+    levels = np.stack([smooth_picture(seed=seed) for seed in range(images)])
+    levels[:gray] = levels[:gray, ..., :1]
+    np.save(tmp_path / "a.npy", levels)
+    found = scan(tmp_path, layout="NHWC")
+    low, high = dict(found.grayest), dict(found.most_colorful)
+    assert (len(low), len(high)) == either
+    assert not low.keys() & high.keys()
+    assert max(low.values()) <= min(high.values(), default=np.inf)
+    assert ("The most colourful" in found._repr_html_()) == bool(high)
+
+
 def test_names_are_escaped(tmp_path):
     (tmp_path / "<script>alert(1)<").mkdir()
     Image.fromarray(smooth_picture()).save(tmp_path / "<script>alert(1)<" / "a.png")
