@@ -32,7 +32,7 @@ class Scan:
     grayest, most_colorful : list of (name, M3)
         Up to 24 pictures at either end, none at both; among equals chosen by a checksum of the name.
     unreadable : list of (name, reason)
-        What was left out.
+        What was left out; an array of which no picture can be read, for its dtype or layout, once.
     seconds : float
         How long it took.
     complete : bool
