@@ -8,7 +8,11 @@ def main() -> int:
     """Run the command line; returns the exit status."""
     try:
         from ganchroma.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:  # the command line says it itself, once it is there
+        print("interrupted", file=sys.stderr)
+        return 130
     except ImportError as error:
         print(f"ganchroma: {error}", file=sys.stderr)
         return 2
-    return run()

@@ -254,12 +254,13 @@ def test_an_array_that_shrinks_while_it_is_read(tmp_path, fortran):
     rows.close()
 
 
-def test_a_large_array_in_fortrans_order_is_refused(tmp_path, small_limit, monkeypatch):
-    monkeypatch.setattr("ganchroma.scanning.reading.LARGEST", 1 << 20)
+def test_an_array_too_large_to_be_read_is_refused_once(tmp_path, small_limit):
     np.save(tmp_path / "a.npy", np.zeros((8, 3, 256, 256), np.uint8, "F"))
-    assert {reason for _, reason in scan(tmp_path).unreadable} == {
-        "it is in Fortran's order and too large to be read whole; save it in C's"
-    }
+    np.save(tmp_path / "b.npy", np.zeros((2, 3, 1024, 1024), np.uint8))
+    assert scan(tmp_path).unreadable == [
+        (f"{tmp_path}/a.npy", "it is in Fortran's order and too large to be read whole; save it in C's"),
+        (f"{tmp_path}/b.npy", "it would take 3,145,728 bytes; a picture has 1,048,576 at most"),
+    ]
 
 
 def test_a_raw_picture_is_not_mapped_into_memory(tmp_path):

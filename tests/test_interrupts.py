@@ -13,6 +13,7 @@ import time
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
+from support import run_python
 
 import ganchroma as gch
 from ganchroma import _core
@@ -222,3 +223,16 @@ def test_a_handler_that_lets_it_go_on_changes_nothing():
         signal.signal(signal.SIGALRM, before)
     assert all(np.array_equal(part, expected[:1000]) for part in came)
     assert came
+
+
+def test_the_program_says_so_while_it_is_imported():
+    """In a line, with the status that the command line has for it later."""
+    code = (
+        "import sys, ganchroma_program\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, *_): raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "sys.exit(ganchroma_program.main())"
+    )
+    result = run_python(code)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")

@@ -108,8 +108,27 @@ def test_arrays(pictures, tmp_path):
     assert scan(tmp_path / "bytes.npy").most_colorful[0][0].startswith(f"{tmp_path}/bytes.npy[")
     without = scan(tmp_path / "floats.npy", layout="NHWC")
     assert "value_range is required" in without.unreadable[0][1]
-    assert (without.images, len(without.unreadable)) == (0, 70)
+    assert (without.images, len(without.unreadable)) == (0, 1)
     assert "Nothing can be said" in without.verdict
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "reason"),
+    [
+        ("float16", (70, 3, 4, 4), "value_range is required for images of dtype float16: the values of black and"),
+        ("uint8", (70, 4, 5, 3), 'must have 3 channels in layout NCHW, got shape (4, 5, 3); pass layout="NHWC"'),
+        ("int64", (70, 3, 4, 4), "images has dtype int64; accepted: uint8, "),
+    ],
+)
+def test_an_array_of_which_nothing_can_be_read_is_listed_once(tmp_path, dtype, shape, reason):
+    array = np.ones(shape, dtype)
+    np.save(tmp_path / "a.npy", array)
+    np.save(tmp_path / "none.npy", array[:0])
+    np.savez(tmp_path / "b.npz", one=array, two=np.zeros((2, 3, 4, 4), np.uint8))
+    found = scan(tmp_path)
+    assert [name for name, _ in found.unreadable] == [f"{tmp_path}/a.npy", f"{tmp_path}/b.npz/one"]
+    assert all(reason in told for _, told in found.unreadable)
+    assert found.images == 2
 
 
 @settings(max_examples=20, deadline=None)
@@ -365,6 +384,19 @@ def test_page_and_dictionary(pictures, tmp_path):
     text = str(found)
     assert "57 pictures in" in text
     assert f"{len(pictures.broken)} unreadable" in text
+
+
+@pytest.mark.parametrize(("images", "gray", "either"), [(24, 12, (12, 12)), (60, 60, (24, 24)), (1, 0, (1, 0))])
+def test_no_picture_is_at_both_ends(tmp_path, images, gray, either):
+    levels = np.stack([smooth_picture(seed=seed) for seed in range(images)])
+    levels[:gray] = levels[:gray, ..., :1]
+    np.save(tmp_path / "a.npy", levels)
+    found = scan(tmp_path, layout="NHWC")
+    low, high = dict(found.grayest), dict(found.most_colorful)
+    assert (len(low), len(high)) == either
+    assert not low.keys() & high.keys()
+    assert max(low.values()) <= min(high.values(), default=np.inf)
+    assert ("The most colourful" in found._repr_html_()) == bool(high)
 
 
 def test_names_are_escaped(tmp_path):

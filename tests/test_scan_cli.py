@@ -66,7 +66,7 @@ def test_what_cannot_be_done(tmp_path, monkeypatch, capsys, arguments, text):
     assert status == 2
     assert text in err
     if not text:
-        assert "floats.npy[0]: --value-range is required" in out
+        assert "floats.npy: --value-range is required" in out
         assert run(capsys, *arguments, "--value-range", "-1", "1")[0] == 0
 
 

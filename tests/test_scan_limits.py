@@ -17,7 +17,7 @@ import zipfile
 import numpy as np
 import pytest
 from pictures import as_tar, make_pictures, reference, scan
-from support import need_tool, smooth_picture
+from support import need_tool, run_python, smooth_picture
 
 from ganchroma import cli
 from ganchroma.scanning import engines, measuring, places
@@ -245,6 +245,20 @@ def test_no_process_is_left(pictures, monkeypatch, error):
         with pytest.raises(error):
             scan(pictures.folder, workers=2)
     assert set(multiprocessing.active_children()) <= before
+
+
+def test_processes_end_with_the_one_that_started_them():
+    """However it ended: they would wait for ever, and whoever reads what they print would too."""
+    code = (
+        "import multiprocessing, os, signal\n"
+        "from ganchroma.scanning.engines import _Worker\n"
+        "multiprocessing.set_start_method('fork')\n"
+        "workers = [_Worker(len), _Worker(len)]\n"
+        "workers[0].send([1])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    result = run_python(code, timeout=20)  # until the last of them has ended
+    assert (result.returncode, result.stderr) == (-signal.SIGKILL, "")
 
 
 def test_an_npz_is_never_read_whole(tmp_path):

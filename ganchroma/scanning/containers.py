@@ -3,8 +3,9 @@
 import io
 import math
 import os
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ MOST_PACKED = 100_000  # bytes of zeros in a byte of bzip2, about; gzip and xz h
 # Of a tar the first members tell how many there are: so many that what gzip reads ahead is little, no more to unpack.
 LOOK, LOOK_PACKED, LOOK_UNPACKED = 64, 1 << 20, 1 << 27
 ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+Check = Callable[[NDArray[Any]], object]  # raises where no picture of that shape and dtype can be read
 
 
 class Place(NamedTuple):
@@ -68,13 +71,13 @@ class Found(NamedTuple):
     reason: str = ""
 
 
-def inside(path: str) -> Iterator[Found]:
-    """The pictures of a file: itself, or what it holds."""
+def inside(path: str, check: Check | None = None) -> Iterator[Found]:
+    """The pictures of a file: itself, or what it holds. An array of many that `check` refuses is one that is broken."""
     if not _is_container(path):
         yield Found(Place(path))
         return
     suffix = _suffix(path)
-    opened = _rows if is_array(path) else _zipped if suffix == ".zip" else _tarred
+    opened = partial(_rows, check=check) if is_array(path) else _zipped if suffix == ".zip" else _tarred
     try:
         yield from opened(path)
     except Exception as error:  # a damaged archive can fail anywhere in what decompresses it
@@ -144,18 +147,18 @@ def _nested(name: str) -> str:
     return "it is an archive or an array in an archive; unpack it first" if _is_container(name) else ""
 
 
-def _rows(path: str) -> Iterator[Found]:
+def _rows(path: str, check: Check | None) -> Iterator[Found]:
     """By place in a .npy file, which can be read anywhere; with the bytes in an .npz, which may be compressed."""
     if _suffix(path) == ".npy":
         with open(path, "rb") as stream:
-            shape, _, dtype = read_npy_header(stream, os.path.getsize(path))
-        for row in _numbers(shape, dtype):
+            shape, _, dtype = read_rows_header(stream, os.path.getsize(path))
+        for row in _numbers(shape, dtype, check):
             yield Found(Place(path, row=row))
         return
     for archive, number, entry in _arrays(path):
         place = Place(path, entry.filename.removesuffix(".npy"), offset=number)
         try:
-            for row, picture in enumerate(_npz_rows(archive, entry)):
+            for row, picture in enumerate(_npz_rows(archive, entry, check)):
                 buffer = io.BytesIO()
                 np.save(buffer, picture)
                 yield Found(place._replace(row=row), buffer.getvalue())
@@ -163,29 +166,52 @@ def _rows(path: str) -> Iterator[Found]:
             yield Found(place, reason=reason_of(error))
 
 
-def _numbers(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Iterable[int]:
-    """Of the pictures in an array; -1 of one that is a picture."""
+def read_rows_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """As `read_npy_header`, of a file that is read a picture at a time.
+
+    Raises
+    ------
+    ValueError
+        If it can't be, or holds no pictures.
+    """
+    shape, fortran, dtype = read_npy_header(stream, size)
+    _check_shape(shape, dtype)
+    if fortran and len(shape) == 4 and size > LARGEST:  # a picture is spread over all of it
+        raise ValueError("it is in Fortran's order and too large to be read whole; save it in C's")
+    return shape, fortran, dtype
+
+
+def _check_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if len(shape) not in (3, 4):
         raise ValueError(f"it has shape {shape}; accepted: (N, 3, H, W) and (N, H, W, 3), or one picture without N")
     if 0 in (*shape[-3:], dtype.itemsize):  # any number of them would fit
         raise ValueError(f"it has shape {shape} of items of {dtype.itemsize} bytes: pictures without a pixel")
-    return range(shape[0]) if len(shape) == 4 else [-1]
+    check_picture_size(math.prod(shape[-3:]) * dtype.itemsize)
 
 
-def _npz_rows(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo") -> Iterator[NDArray[Any]]:
+def _numbers(shape: tuple[int, ...], dtype: np.dtype[Any], check: Check | None) -> Iterable[int]:
+    """Of the pictures in an array; -1 of one that is a picture."""
+    if len(shape) == 3:
+        return [-1]
+    if check is not None and shape[0]:
+        check(np.broadcast_to(np.zeros((), dtype), shape[1:]))
+    return range(shape[0])
+
+
+def _npz_rows(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo", check: Check | None) -> Iterator[NDArray[Any]]:
     """Pictures of an array in an .npz file one after the other: never the whole array.
 
     Only one that was saved in Fortran's order has to be read whole.
     """
     with open_member(archive, entry) as stream:
         shape, fortran, dtype = read_npy_header(stream, entry.file_size)
-        numbers, one = _numbers(shape, dtype), shape[-3:]
+        _check_shape(shape, dtype)
+        numbers, one = _numbers(shape, dtype, check), shape[-3:]
         if fortran and len(shape) == 4:
             check_unpacked(entry.file_size, os.path.getsize(str(archive.filename)))
             yield from read_npy(stream, entry.file_size)
             return
         size = math.prod(one) * dtype.itemsize
-        check_picture_size(size)
         for _ in numbers:
             yield np.frombuffer(stream.read(size), dtype).reshape(one, order="F" if fortran else "C")
 

@@ -115,9 +115,9 @@ class _Worker:
     def _start(self) -> None:
         context = multiprocessing.get_context()  # as this platform prefers or the program chose
         self.connection, other = context.Pipe()
-        self.process: Any = context.Process(target=_serve, args=(other, self.measuring), daemon=True)
+        self.process: Any = context.Process(target=_serve, args=(other, self.connection, self.measuring), daemon=True)
         self.process.start()
-        other.close()  # with its end in one process alone, that the process ended is the end of the pipe
+        other.close()  # with either end in one process alone, that the process ended is the end of the pipe
 
     def _answer(self) -> Any:
         try:
@@ -154,16 +154,18 @@ class _Worker:
         self.connection.close()
 
 
-def _serve(pipe: Any, measuring: Callable[[Unit], Part]) -> None:
+def _serve(pipe: Any, parents: Any, measuring: Callable[[Unit], Part]) -> None:
+    """Answer until the parent is gone. `parents`: its end of the pipe, which a forked process has too."""
+    parents.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the parent decides what becomes of it
-    pipe.send("ready")
+    answer: Any = "ready"
     while True:
         try:
+            pipe.send(answer)
             unit = pipe.recv()
-        except EOFError:  # the parent is gone
+        except (EOFError, OSError):  # the parent is gone
             return
         try:
-            answer: Any = measuring(unit)
+            answer = measuring(unit)
         except Exception as error:  # raised again where it is of use
             answer = error
-        pipe.send(answer)

@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 
 class Extreme(NamedTuple):
-    """A picture at one end of M3. Among equals the name's checksum decides: not all of one folder."""
+    """A picture at one end of M3. Among equals the name's checksum decides: not all of one folder, nor at both ends."""
 
     rank: float
     tie: int
@@ -122,7 +122,7 @@ def _add(part: Part, records: LevelRecords, seen: list[Place], sizes: list[tuple
     ties = [zlib.crc32(place.name.encode(errors="surrogateescape")) for place in seen]
     ranks = m3.tolist()
     part.grayest = heapq.nsmallest(EXTREMES, map(Extreme, ranks, ties, seen))
-    part.most_colorful = heapq.nsmallest(EXTREMES, map(Extreme, (-m3).tolist(), ties, seen))
+    part.most_colorful = heapq.nsmallest(EXTREMES, map(Extreme, (-m3).tolist(), (-tie for tie in ties), seen))
     if sizes is not None:
         measures = (records.achromatic_share.tolist(), ranks, records.chroma.tolist(), records.gray.tolist())
         for place, size, *values in zip(seen, sizes, *measures, strict=True):

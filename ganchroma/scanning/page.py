@@ -77,7 +77,8 @@ def fragment(scan: "Scan", grayest: NDArray[np.uint8] | None, most_colorful: NDA
         parts.append(_colors({"these pictures": found.within, "natural images": NATURAL.to(found.value_range)}))
         parts.append(_histogram(scan.histogram))
         parts.append(_sheet("The grayest", grayest, scan.grayest))
-        parts.append(_sheet("The most colourful", most_colorful, scan.most_colorful))
+        if scan.most_colorful:
+            parts.append(_sheet("The most colourful", most_colorful, scan.most_colorful))
         parts.append(f"<details><summary>All numbers</summary><pre>{escape(str(found))}</pre></details>")
     parts.append(_unreadable(scan.unreadable))
     return f'<section class="gch"><style>{STYLE}{MORE_STYLE}</style>{"".join(parts)}</section>'

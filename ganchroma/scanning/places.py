@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ganchroma._files import check_path, reason_of
-from ganchroma.scanning.containers import Found, Place, count_inside, inside, is_looked_at
+from ganchroma.scanning.containers import Check, Found, Place, count_inside, inside, is_looked_at
 
 UNIT, UNIT_BYTES = 64, 1 << 26  # pictures that are measured in one go, and what they may hold of their bytes
 
@@ -42,13 +42,14 @@ def check_paths(paths: Any) -> list[str]:
     return found
 
 
-def find(paths: Sequence[str], leave: Collection[str] = ()) -> Iterator[Found]:
+def find(paths: Sequence[str], leave: Collection[str] = (), check: Check | None = None) -> Iterator[Found]:
     """Every picture under `paths`, in order. In folders only pictures, archives and arrays count, by their endings.
 
-    What can't be opened comes with its reason. `leave`: real paths of files that don't count.
+    What can't be opened comes with its reason, and so does an array of which `check` says that nothing in it can be
+    read: once, not for every picture. `leave`: real paths of files that don't count.
     """
     for file in _listed(paths, leave):
-        yield from [file] if file.reason else inside(file.place.path)
+        yield from [file] if file.reason else inside(file.place.path, check)
 
 
 def units(found: Iterable[Found], size: int = UNIT) -> Iterator[list[Found]]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._files import LARGEST, check_picture_size, open_member, read_npy, read_npy_header, read_picture
+from ganchroma._files import check_picture_size, open_member, read_npy, read_picture
 from ganchroma._images import BYTE_RANGE, Images, Layout, read_images
 from ganchroma.color import quantize
-from ganchroma.scanning.containers import Found, Place, is_array
+from ganchroma.scanning.containers import Found, Place, is_array, read_rows_header
 
 Range = tuple[float, float]
 
@@ -46,6 +46,10 @@ class Reader:
         stream = _stream(place) if data is None else io.BytesIO(data)
         picture = read_picture(place.path if stream is None else place.name, stream)
         return Images(picture.transpose(2, 0, 1)[np.newaxis], BYTE_RANGE, "NHWC", True, picture.dtype)
+
+    def check(self, picture: NDArray[Any]) -> None:
+        """Refuse a picture of an array for its shape or dtype, as `read` does."""
+        read_images(picture, None if picture.dtype == np.uint8 else self.value_range, self.layout)
 
     def _row(self, place: Place, data: bytes | None) -> Images:
         if data is not None:
@@ -91,15 +95,12 @@ class _Rows:
     def __init__(self, path: str) -> None:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            shape, self._fortran, self._dtype = read_npy_header(file, size)
+            shape, self._fortran, self._dtype = read_rows_header(file, size)
             self._begin, self._shape = file.tell(), shape[-3:]
             self._count = math.prod(self._shape)
             self._whole: NDArray[Any] | None = None
-            if self._fortran and len(shape) == 4:  # a picture is spread over all of it
-                if size > LARGEST:
-                    raise ValueError("it is in Fortran's order and too large to be read whole; save it in C's")
+            if self._fortran and len(shape) == 4:
                 self._whole = read_npy(file, size)
-            check_picture_size(self._count * self._dtype.itemsize)
             self._file = os.dup(file.fileno())
 
     def read(self, row: int) -> NDArray[Any]:

@@ -30,9 +30,9 @@ class Scan:
     histogram : (64,) array of int64
         Pictures by their colourfulness M3, in steps of 2.5; the last holds what is beyond.
     grayest, most_colorful : list of (name, M3)
-        Up to 24 pictures at either end; among equals chosen by a checksum of the name.
+        Up to 24 pictures at either end, none at both; among equals chosen by a checksum of the name.
     unreadable : list of (name, reason)
-        What was left out.
+        What was left out; an array of which no picture can be read, for its dtype or layout, once.
     seconds : float
         How long it took.
     complete : bool
@@ -63,9 +63,10 @@ class Scan:
     @classmethod
     def of(cls, part: Part, settings: Settings, seconds: float, complete: bool) -> "Scan":
         """What there is to say of the sum of all parts."""
-        low = [(extreme.place.name, extreme.rank) for extreme in part.grayest]
-        high = [(extreme.place.name, -extreme.rank) for extreme in part.most_colorful]
-        ends = (part.grayest, part.most_colorful)
+        images = part.stats.count("images")
+        ends = part.grayest[: images - images // 2], part.most_colorful[: images // 2]  # of few no picture is at both
+        low = [(extreme.place.name, extreme.rank) for extreme in ends[0]]
+        high = [(extreme.place.name, -extreme.rank) for extreme in ends[1]]
         return cls(part.stats, part.histogram, low, high, part.unreadable, seconds, complete, ends, settings)
 
     @property

@@ -14,6 +14,7 @@ from ganchroma.scanning import checkpoint, places
 from ganchroma.scanning.checkpoint import Progress
 from ganchroma.scanning.engines import Parts, Unit
 from ganchroma.scanning.measuring import Part, Settings
+from ganchroma.scanning.reading import Reader
 from ganchroma.scanning.records import RecordWriter, check_records
 from ganchroma.scanning.result import Scan
 
@@ -63,7 +64,7 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
     aside = None if files.out is None else checkpoint.beside(files.out)
     before = checkpoint.load(aside, told) if aside is not None and files.resume else None
     so_far = Progress(Part()) if before is None else before
-    found = places.find(paths, files.own)
+    found = places.find(paths, files.own, Reader(settings.value_range, settings.layout).check)
     so_far.skip(found)
     begun = time.perf_counter() - so_far.seconds
 
