@@ -201,7 +201,7 @@ SANITIZED = --ignore=tests/parity --ignore=tests/test_packaging.py --ignore=test
     --ignore=tests/test_notebooks.py --ignore=tests/test_benchmarks.py --ignore=tests/test_spills.py tests
 # Kernels rolled up, and -g1, of which line numbers are enough: what a sanitizer adds to each step takes long to compile.
 ASAN := -DGCH_FAULTS -DGCH_ROLLED -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g1
-UBSAN := -DGCH_ROLLED -fsanitize=undefined -fno-sanitize-recover=undefined -O1 -g1
+UBSAN := -DGCH_ROLLED -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=undefined,float-cast-overflow -O1 -g1
 
 define sanitize # name, flags, environment of pytest, what it runs
 	$(SUBMAKE) test-c C_BUILD=build/$(1)/c C_FLAGS='$(2)'
@@ -251,7 +251,7 @@ LIMITS = -max_total_time=$(SECONDS) -timeout=20 -max_len=4096 -print_final_stats
     -artifact_prefix=build/fuzz/$(1)- build/fuzz/found/$(1) tests/fuzz/corpus/$(1)
 fuzz: $(VENV)/extra-fuzz ## what nobody would write: into the core with libFuzzer, SECONDS=60 a target; from Python with Atheris, Hypothesis
 	$(call need,clang,clang)
-	$(SUBMAKE) fuzzers CC=clang C_OPENMP= C_BUILD=build/fuzz C_FLAGS='$(UBSAN:undefined=address,undefined,float-cast-overflow) -fsanitize=fuzzer-no-link'
+	$(SUBMAKE) fuzzers CC=clang C_OPENMP= C_BUILD=build/fuzz C_FLAGS='$(UBSAN:undefined,float-cast-overflow=address,undefined,float-cast-overflow) -fsanitize=fuzzer-no-link'
 	@for name in $(notdir $(FUZZERS)); do echo "$$name"; mkdir -p build/fuzz/found/$$name tests/fuzz/corpus/$$name; \
 	    build/fuzz/$$name -print_funcs=0 $(call LIMITS,$$name) || exit 1; done
 	$(SUBMAKE) core
