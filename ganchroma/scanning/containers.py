@@ -184,8 +184,8 @@ def read_rows_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], boo
 def _check_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if len(shape) not in (3, 4):
         raise ValueError(f"it has shape {shape}; accepted: (N, 3, H, W) and (N, H, W, 3), or one picture without N")
-    if 0 in (*shape[-3:], dtype.itemsize):  # any number of them would fit
-        raise ValueError(f"it has shape {shape} of items of {dtype.itemsize} bytes: pictures without a pixel")
+    if 0 in shape[-3:]:  # any number of them would fit
+        raise ValueError(f"it has shape {shape}: pictures without a pixel")
     check_picture_size(math.prod(shape[-3:]) * dtype.itemsize)
 
 
