@@ -12,6 +12,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return status
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _say("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has seen enough; without this, Python complains once more at exit.
@@ -150,6 +151,10 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _diagnose(options: argparse.Namespace) -> int:
     layer = _layer(options)
+    if options.html is not None:
+        for path in (*options.images, options.weights):
+            if path is not None and os.path.realpath(path) == os.path.realpath(options.html):
+                raise ValueError(f"--html is {options.html}, which is read; accepted: another file")
     book = Book("ganchroma diagnose")
     failures: list[dict[str, str]] = []
     for name in progress(options.images, "diagnose"):
@@ -189,7 +194,7 @@ def _scan(options: argparse.Namespace) -> int:
         print(found)
     if not found.complete:
         again = f"; go on with --resume --out {printable(options.out)}" if options.out is not None else ""
-        print(f"interrupted after {found.images:,} pictures{again}", file=sys.stderr)
+        _say(f"interrupted after {found.images:,} pictures{again}")
         return INTERRUPTED
     return ANSWERED if found.images else UNUSABLE
 
@@ -330,8 +335,15 @@ def _print_json(value: Any) -> None:
 
 
 def _complain(message: str) -> int:
-    print(f"ganchroma: {printable(message)}", file=sys.stderr)
+    _say(f"ganchroma: {printable(message)}")
     return UNUSABLE
+
+
+def _say(line: str) -> None:
+    """On stderr; where that is closed or full, nowhere: the answers are on stdout."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

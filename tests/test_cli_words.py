@@ -2,6 +2,8 @@
 
 import json
 import re
+import shlex
+import subprocess
 import sys
 
 import numpy as np
@@ -102,3 +104,25 @@ def test_names_do_nothing_to_a_terminal(tmp_path, monkeypatch, capsys):
         out, err = capsys.readouterr()
         assert "\\x1b]0;title\\x07" in out + err
         assert "\x1b" not in out + err
+
+
+def test_the_page_is_written_over_nothing_that_is_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", GRAY)
+    np.save("head.npy", np.ones((3, 8, 3, 3), np.float32))
+    before = [(tmp_path / name).read_bytes() for name in ("a.npy", "head.npy")]
+    for name in ("a.npy", "./head.npy"):
+        assert cli.main(["diagnose", "a.npy", "--weights", "head.npy", "--html", name]) == 2
+        assert "which is read; accepted: another file" in capsys.readouterr().err
+    assert [(tmp_path / name).read_bytes() for name in ("a.npy", "head.npy")] == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has another shell")
+@pytest.mark.parametrize("where", ["2>&-", "2>/dev/full"])
+def test_complaints_are_no_answers(tmp_path, where):
+    """Python prints to stdout what was meant for a stderr that is closed."""
+    np.save(tmp_path / "a.npy", GRAY)
+    command = f"{shlex.quote(sys.executable)} -m ganchroma.cli diagnose missing.npy a.npy --json {where}"
+    ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, stdout=subprocess.PIPE, timeout=60, check=False)
+    answer = json.loads(ran.stdout)
+    assert (ran.returncode, len(answer["cases"]), len(answer["errors"])) == (2, 1, 1)

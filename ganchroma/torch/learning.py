@@ -106,10 +106,10 @@ class _Scored:
             )
             raise
         self.where = ""
-        while isinstance(made, list | tuple) and made:
+        while isinstance(made, list | tuple) and made and made[0] is not made:
             self.where += "[0]" if len(made) > 1 else ""
             made = made[0]
-        if not isinstance(made, Tensor) or made.shape[:1] != images.shape[:1]:
+        if not isinstance(made, Tensor) or made.shape[:1] != images.shape[:1] or not made.numel():
             got = f"shape {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
             raise ValueError(f"discriminator must answer one score for each of {len(images)} images, got {got}")
         return made.reshape(len(images), -1).double()
@@ -175,15 +175,18 @@ def _head_gradient(
 
 def _cropped(dataset: Any, image: Tensor) -> Tensor:
     """The middle of real pictures, at the size and in the type of the images."""
-    real = torch.as_tensor(dataset)
+    real = dataset if isinstance(dataset, Tensor) else np.asarray(dataset)
     tall, wide = image.shape[2:]
-    if real.dim() != 4 or real.shape[1] != image.shape[1] or real.shape[2] < tall or real.shape[3] < wide:
+    if real.ndim != 4 or real.shape[1] != image.shape[1] or real.shape[2] < tall or real.shape[3] < wide:
         raise ValueError(
             f"dataset must be (n, {image.shape[1]}, at least {tall}, at least {wide}) to be shown to the "
             f"discriminator, got shape {tuple(real.shape)}"
         )
     top, left = (real.shape[2] - tall) // 2, (real.shape[3] - wide) // 2
-    return real[:, :, top : top + tall, left : left + wide].to(image)
+    cropped = real[:, :, top : top + tall, left : left + wide]
+    if not isinstance(cropped, Tensor):  # PyTorch takes no bytes in another order, and no negative strides
+        cropped = torch.from_numpy(np.array(cropped, cropped.dtype.newbyteorder("="), order="C"))
+    return cropped.to(image)
 
 
 def color_preference(discriminator: Score, pictures: Tensor) -> float:

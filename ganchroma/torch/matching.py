@@ -190,7 +190,11 @@ def _idle(activation: ActivationLike, linear: Array) -> bool:
     """Whether it is a safety clamp far out that no value reaches."""
     if activation_name(activation) != "clamp":
         return False
-    low, high = (-1.0, 1.0) if isinstance(activation, str) else (float(activation[1]), float(activation[2]))
+    low, high = (
+        (-1.0, 1.0)
+        if isinstance(activation, str) or len(activation) == 1
+        else (float(activation[1]), float(activation[2]))
+    )
     return (low, high) not in _USUAL_LIMITS and bool(linear.min() > low and linear.max() < high)
 
 

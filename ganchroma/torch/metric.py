@@ -17,7 +17,7 @@ from ganchroma import _sums
 from ganchroma._images import check_value_range
 from ganchroma.color import Rule, parse_rule
 from ganchroma.stats import _MIXED_SIZES, ChromaStats
-from ganchroma.torch.search import to_array
+from ganchroma.torch.search import check_pictures, to_array
 
 __all__ = ["ChromaMetric"]
 
@@ -85,6 +85,7 @@ class ChromaMetric(Metric):  # type: ignore[misc]
         """Add pictures (N, 3, H, W), floats or uint8, on any device."""
         if not isinstance(images, Tensor):
             raise TypeError(f"images must be a tensor, got {type(images).__name__}")
+        check_pictures(images)
         pixels = to_array(images)
         is_bytes = images.dtype == torch.uint8
         if not is_bytes and pixels.ndim == 4:

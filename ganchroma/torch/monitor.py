@@ -27,7 +27,7 @@ from ganchroma.torch.flow import Watch
 from ganchroma.torch.modules import _tensor
 from ganchroma.torch.records import ChromaRecord, plot_records
 from ganchroma.torch.reduce import all_reduce
-from ganchroma.torch.search import _outputs, to_array
+from ganchroma.torch.search import _outputs, check_pictures, to_array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -369,8 +369,8 @@ def _pictures_in(output: Any) -> Tensor:
 
 def _pixels(images: Any, count: int, least: int) -> Any:
     """The first pictures as an array; only they are copied from a device."""
-    if isinstance(images, Tensor) and not (images.is_floating_point() or images.dtype == torch.uint8):
-        raise TypeError(f"images has dtype {images.dtype}; accepted: floating point, or uint8")
+    if isinstance(images, Tensor):
+        check_pictures(images)
     batch = images if isinstance(images, Tensor) else as_array(images, "images", dtypes=("uint8", *FLOATS))
     shape = tuple(batch.shape)
     if len(shape) != 4 or shape[1] != 3 or 0 in shape[2:] or shape[0] < least:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 import ganchroma as gch
 from ganchroma._arrays import check_number
@@ -143,6 +144,12 @@ def _check(**tensors: Any) -> None:
             raise TypeError(f"{name} has layout {value.layout}; pass {name}.to_dense()")
         if name in ("x", "weight") and value.ndim != 4:
             raise ValueError(f"{name} must have 4 dimensions, got {value.ndim} (shape {tuple(value.shape)})")
+        # PyTorch would take the tangents of an operator without forward mode for zeros.
+        if forward_ad._current_level >= 0 and forward_ad.unpack_dual(value).tangent is not None:
+            raise NotImplementedError(
+                f"{name} has a forward-mode tangent (torch.func.jvp, jacfwd), and gch.torch.conv2d and "
+                "conv_transpose2d have reverse mode only: use torch.nn.functional.conv2d or conv_transpose2d"
+            )
 
 
 def _kernel(weight: Tensor) -> tuple[int, int]:
@@ -164,7 +171,7 @@ def _layer(
         error = ValueError if isinstance(layout, str) else TypeError
         raise error(f"layout is {layout!r}; accepted: {', '.join(LAYOUTS)}")
     parse_activation(activation)
-    threads = None if threads is None else check_threads(threads)
+    threads = None if threads is None else min(check_threads(threads), 2**31 - 1)  # of PyTorch's integers
     words = (activation,) if isinstance(activation, str) else activation
     planes = x if layout == "NCHW" else x.permute(0, 3, 1, 2)
     y = conv(planes, weight, bias, channel_scale, geometry.core, check_number(output_scale, "output_scale"), threads)

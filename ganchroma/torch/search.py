@@ -17,7 +17,7 @@ from ganchroma.torch.heads import heads
 from ganchroma.torch.matching import Match, best_match, known_activations
 from ganchroma.torch.untouched import untouched
 
-__all__ = ["Found", "Network", "Run", "find_head", "read_again"]
+__all__ = ["Found", "Network", "Run", "check_pictures", "find_head", "read_again"]
 
 Array = NDArray[Any]
 MOST_NUMBERS = 2**24  # of the head's input that are read (64 MB); images beyond are left out, but never the first
@@ -139,7 +139,7 @@ def _image_in(made: Any) -> tuple[Tensor, str, Callable[[Tensor], Tensor]]:
         )
     images = [(*view, where) for tensor, where in outputs if (view := _as_images(tensor)) is not None]
     if not images:
-        shapes = ", ".join(f"{where} {tuple(tensor.shape)}" for tensor, where in outputs)
+        shapes = ", ".join(f"{where} {tuple(tensor.shape)}{_odd(tensor)}" for tensor, where in outputs)
         raise LookupError(
             f"no image came out: {shapes}; an image is (N, C, H, W), (N, H, W, C) or (3, H, W) with 1, 3 or 4 channels"
         )
@@ -149,26 +149,28 @@ def _image_in(made: Any) -> tuple[Tensor, str, Callable[[Tensor], Tensor]]:
     return image, where if len(outputs) > 1 else "", as_made
 
 
-def _outputs(made: Any, where: str) -> Iterator[tuple[Tensor, str]]:
-    """Tensors in whatever a forward returns, with the expression that reaches each."""
+def _outputs(made: Any, where: str, outer: tuple[Any, ...] = ()) -> Iterator[tuple[Tensor, str]]:
+    """Tensors in whatever a forward returns, with the expression that reaches each; `outer` is what it stands in."""
     if isinstance(made, Tensor):
         yield made, where
+    elif any(made is other for other in outer):
+        return
     elif isinstance(made, Mapping):
         for key, value in made.items():
-            yield from _outputs(value, f"{where}[{key!r}]")
+            yield from _outputs(value, f"{where}[{key!r}]", (*outer, made))
     elif isinstance(made, list | tuple):
         for place, value in enumerate(made):
-            yield from _outputs(value, f"{where}[{place}]")
+            yield from _outputs(value, f"{where}[{place}]", (*outer, made))
     elif hasattr(made, "__dict__"):
         for key, value in vars(made).items():
-            yield from _outputs(value, f"{where}.{key}")
+            yield from _outputs(value, f"{where}.{key}", (*outer, made))
 
 
 def _as_images(tensor: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]] | None:
     """The tensor as (N, C, H, W), and what brings such images to its own order of dimensions; None if it is none."""
     if tensor.dim() == 3 and (tensor.shape[0] == 3 or tensor.shape[2] == 3):
         tensor = tensor[None]
-    if tensor.dim() != 4 or tensor.is_complex() or not tensor.numel():
+    if tensor.dim() != 4 or _odd(tensor) or not tensor.numel():
         return None
     for channels in ((3,), (1, 4)):
         if tensor.shape[1] in channels:
@@ -176,6 +178,13 @@ def _as_images(tensor: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]] | No
         if tensor.shape[3] in channels:
             return tensor.permute(0, 3, 1, 2), _channels_last
     return None
+
+
+def _odd(tensor: Tensor) -> str:
+    """What keeps a tensor from being read as numbers; "" if nothing does."""
+    if tensor.is_meta or tensor.layout != torch.strided:
+        return " on the meta device" if tensor.is_meta else f" of layout {tensor.layout}"
+    return f" of dtype {tensor.dtype}" if tensor.is_complex() or tensor.is_quantized else ""
 
 
 def _same(images: Tensor) -> Tensor:
@@ -311,6 +320,14 @@ def _read(run: Run, index: int, activation: ActivationLike | None) -> Match | No
     pairs = [run.kept[step.place] for step in _bias(steps) if step.place in run.kept]
     added = min(pairs[0][:2], key=lambda tensor: tensor.numel()) if pairs else None
     return best_match(heads(ran, arguments, added, len(run.image), size, count), image, known)
+
+
+def check_pictures(images: Tensor) -> None:
+    """That the numbers can be pixels: integers and complex numbers have no black and white."""
+    if not (images.is_floating_point() or images.dtype == torch.uint8):
+        raise TypeError(f"images has dtype {images.dtype}; accepted: floating point, or uint8")
+    if _odd(images):
+        raise TypeError(f"images is a tensor{_odd(images)}; accepted: dense ones that hold numbers")
 
 
 def to_array(tensor: Tensor) -> Array:

@@ -65,21 +65,29 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
         yield
 
 
-def modules_of(function: Any) -> list[nn.Module]:
-    """The module itself, or those that a function reaches: bound, closed over, global, or as a partial's arguments."""
+def modules_of(function: Any, seen: tuple[Any, ...] = ()) -> list[nn.Module]:
+    """The module itself, or those that a function reaches: bound, closed over, global, or as a partial's arguments.
+
+    `seen` are the functions on the way to this one, which may lead back to them.
+    """
     if isinstance(function, nn.Module):
         return [function]
+    if any(function is other for other in seen):
+        return []
     if isinstance(function, partial):
         given = [function.func, *function.args, *function.keywords.values()]
     elif isinstance(function, MethodType):
         given = [function.__self__, function.__func__]
     elif isinstance(function, FunctionType):
-        used = getclosurevars(function)
+        try:
+            used = getclosurevars(function)
+        except ValueError:  # it closes over a name that was deleted
+            return []
         given = [*used.nonlocals.values(), *used.globals.values()]
         given = [item for item in given if isinstance(item, nn.Module | partial | MethodType)]
     else:
         return []
-    return [module for item in given for module in modules_of(item)]
+    return [module for item in given for module in modules_of(item, (*seen, function))]
 
 
 @contextmanager
@@ -177,12 +185,14 @@ class _Kept:
         self.version = None if tensor.is_inference() else _unsafe_preserve_version_counter(tensor)
 
     def put_back(self) -> None:
-        if not torch.equal(self.memory, self.values):
-            self.memory.copy_(self.values)
+        if not _equal(self.memory, self.values):
+            with torch.inference_mode(self.memory.is_inference()):
+                self.memory.copy_(self.values)
         if _elsewhere(self.tensor, self.memory):
             self.tensor.data = self.memory
         if self.tensor.is_leaf:
-            self.tensor.requires_grad_(self.needs)
+            if self.tensor.requires_grad != self.needs:  # an inference tensor refuses to be asked
+                self.tensor.requires_grad_(self.needs)
             if self.grad is not None:
                 self.grad.put_back()
             self.tensor.grad = None if self.grad is None else self.grad.tensor
@@ -190,7 +200,12 @@ class _Kept:
             self.version.__exit__()
 
 
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """False for tensors that PyTorch does not compare, too: sparse ones, those without memory."""
+    return one.layout == torch.strided and not one.is_meta and torch.equal(one, other)
+
+
 def _elsewhere(tensor: Tensor, memory: Tensor) -> bool:
     """Whether a tensor was given other memory, or another shape or type, than it had."""
     same = (tensor.shape, tensor.dtype, tensor.device) == (memory.shape, memory.dtype, memory.device)
-    return not (same and (tensor.layout != torch.strided or tensor.data_ptr() == memory.data_ptr()))
+    return not (same and tensor.layout == torch.strided and tensor.data_ptr() == memory.data_ptr())

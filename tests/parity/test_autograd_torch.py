@@ -178,6 +178,27 @@ def test_a_second_derivative_is_refused():
         gradient.square().sum().backward()
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # PyTorch's own
+@pytest.mark.parametrize("wanted", ["x", "weight"])
+def test_a_forward_derivative_is_refused(wanted):
+    """PyTorch would answer zeros."""
+    given = {"x": torch.randn(1, 4, 5, 5), "weight": torch.randn(3, 4, 3, 3)}
+    value = given.pop(wanted)
+
+    def layer(value):
+        return gch.torch.conv2d(**given, **{wanted: value})
+
+    with pytest.raises(NotImplementedError, match=f"{wanted} has a forward-mode tangent"):
+        torch.func.jvp(layer, (value,), (value,))
+    with pytest.raises(NotImplementedError, match="reverse mode only"):
+        torch.func.jacfwd(layer)(value)
+
+
+def test_more_threads_than_pytorch_counts():
+    x, weight = torch.randn(1, 4, 5, 5), torch.randn(3, 4, 3, 3)
+    assert torch.equal(gch.torch.conv2d(x, weight, threads=10**30), gch.torch.conv2d(x, weight))
+
+
 def test_a_step_of_training():
     """A head through ganchroma and one through PyTorch stay together over 20 steps of Adam."""
     torch.manual_seed(0)

@@ -381,3 +381,38 @@ def test_the_readme_prints_what_it_says(capsys):
     said = capsys.readouterr().out
     assert number.sub("", said).split() == number.sub("", printed).split()
     np.testing.assert_allclose(*([float(n) for n in number.findall(part)] for part in (said, printed)), atol=0.1)
+
+
+class Returning(nn.Module):
+    def __init__(self, made):
+        super().__init__()
+        self.generator, self.made = dcgan(), made
+
+    def forward(self, z):
+        return self.made(self.generator(z))
+
+
+def test_an_output_that_holds_itself():
+    def made(images):
+        found = [images]
+        found.append(found)
+        return found
+
+    assert gch.torch.inspect(Returning(made), latents()).head_name.startswith("generator.")
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda images: images.to_sparse(), "of layout torch.sparse_coo"),
+        (lambda images: images.to("meta"), "on the meta device"),
+        (lambda images: images.to(torch.complex64), "of dtype torch.complex64"),
+    ],
+)
+def test_outputs_that_are_no_numbers_are_named(made, words):
+    with pytest.raises(LookupError, match=words):
+        gch.torch.inspect(Returning(made), latents())
+
+
+def test_a_clamp_with_its_usual_limits():
+    assert gch.torch.inspect(dcgan(), latents(), activation=("clamp",)).head_name == "1"

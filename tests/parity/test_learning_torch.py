@@ -191,3 +191,22 @@ def test_bytes_have_no_gradient():
 class Bytes(nn.Module):
     def forward(self, images):
         return ((images + 1) * 127.5).to(torch.uint8)
+
+
+@pytest.mark.parametrize("shift", [lambda data: data.astype(">f4"), lambda data: data[..., ::-1]])
+def test_a_data_set_in_any_layout(shift):
+    data = np.random.default_rng(0).uniform(-1, 1, (8, 3, 32, 32)).astype(np.float32)
+    given = shift(data)
+    answers = [
+        gch.torch.inspect(dcgan(), latents(), discriminator=discriminator(), dataset=pictures)
+        for pictures in (given, np.ascontiguousarray(given, np.float32))
+    ]
+    assert answers[0].learning == answers[1].learning
+
+
+def test_answers_without_a_score():
+    endless = []
+    endless.append(endless)
+    for made in (endless, torch.zeros(len(latents()), 1, 0)):
+        with pytest.raises(ValueError, match="must answer one score for each"):
+            gch.torch.inspect(dcgan(), latents(), loss=torch.mean, discriminator=lambda images, made=made: made)

@@ -139,3 +139,19 @@ def test_tensorboard_reads_what_the_monitor_wrote(tmp_path):
     )
     with pytest.raises(TypeError, match="writer must have a method add_scalar"):
         monitor.write("runs")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda images: images.int(), "dtype torch.int32; accepted: floating point, or uint8"),
+        (lambda images: images.to(torch.complex64), "dtype torch.complex64; accepted"),
+        (lambda images: images.to("meta"), "on the meta device; accepted: dense"),
+        (lambda images: images.to_sparse(), "of layout torch.sparse_coo; accepted: dense"),
+    ],
+)
+def test_tensors_that_are_no_pictures(change, words):
+    images = change(torch.rand(2, 3, 4, 4))
+    for update in (gch.torch.ChromaMetric().update, lambda images: gch.torch.ChromaMonitor().update(0, images)):
+        with pytest.raises(TypeError, match=words):
+            update(images)

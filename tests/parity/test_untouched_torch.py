@@ -1,5 +1,7 @@
 """What `inspect` leaves to a graph that was there before: its backward, its versions, its memory."""
 
+import functools
+
 import pytest
 
 import ganchroma as gch
@@ -9,7 +11,7 @@ from parity.generators import dcgan, latents  # noqa: E402
 from torch import nn  # noqa: E402
 
 from ganchroma.torch.learning import _redraw  # noqa: E402
-from ganchroma.torch.untouched import untouched  # noqa: E402
+from ganchroma.torch.untouched import modules_of, untouched  # noqa: E402
 
 norms = {
     "none": lambda layer: layer,
@@ -131,6 +133,57 @@ def test_a_discriminator_that_is_reached_in_any_way(way):
     for name, value in trainer.D.state_dict().items():
         assert torch.equal(value, before[name]), name
     assert not torch.nn.modules.module._global_forward_pre_hooks
+
+
+buffers = {
+    "sparse": lambda: torch.eye(3).to_sparse(),
+    "compressed": lambda: torch.eye(3).to_sparse_csr(),
+    "without memory": lambda: torch.empty(3, device="meta"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
+@pytest.mark.parametrize("kind", buffers)
+def test_tensors_that_are_not_compared_are_put_back(kind):
+    module = nn.BatchNorm2d(3)
+    module.register_buffer("first", buffers[kind]())
+    held = module.first
+    with untouched(module):
+        module(torch.randn(4, 3, 2, 2))
+        if kind == "sparse":
+            module.first.mul_(2)
+        module.first = None
+    assert module.first is held
+    assert kind == "without memory" or torch.equal(held.to_dense(), torch.eye(3))
+    assert module.num_batches_tracked == 0
+
+
+def test_a_generator_that_was_made_in_inference_mode():
+    with torch.inference_mode():
+        generator, z = dcgan().eval(), latents()
+        generator[1].weight.fill_(float("nan"))
+    assert gch.torch.inspect(generator, z).causes[0].name == "not_finite"
+
+
+def test_functions_that_lead_back_to_themselves():
+    judge = nn.Conv2d(3, 1, 4)
+
+    def score(images, deep=False):
+        return judge(images) if deep else again(images)
+
+    again = functools.partial(score, deep=True)
+    assert modules_of(score) == [judge]
+
+
+def test_a_name_that_was_deleted_is_the_functions_own_fault():
+    judge = nn.Conv2d(3, 1, 4)
+
+    def score(images):
+        return judge(images)  # noqa: F821
+
+    del judge
+    with pytest.raises(NameError, match="judge"):
+        gch.torch.inspect(dcgan(), latents(), discriminator=score)
 
 
 @pytest.mark.parametrize("norm", norms)
