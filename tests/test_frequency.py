@@ -236,13 +236,27 @@ def test_peaks_are_the_largest_values(isa, shape, special):
     if special == "equal":
         weight[..., 1:] = 0  # nothing changes along a line
     rows, _, kh, kw = shape
-    for width in (1, 7, 8, 9, 40):
+    for width in (1, 7, 8, 9, 40, 500):
         values, _ = raw(weight, 12, width, vectors=False)
         gram, peaks = np.empty((kh, 2 * kw - 1, rows, rows)), np.empty((7, 2))
         _core.frequency_gram(np.ascontiguousarray(weight.transpose(0, 2, 3, 1)), gram, 1)
         _core.frequency_peaks(gram, np.arange(7) / 12, np.arange(width)[None] / width, peaks, 1)
         assert np.array_equal(peaks[:, 0], values[:7, :, 0].max(axis=1))
         assert np.array_equal(peaks[:, 1], values[:7, :, 0].argmax(axis=1))
+
+
+@pytest.mark.parametrize("rows", [3, 12, 16])
+def test_a_line_of_any_length_is_that_of_its_columns(isa, rows):
+    """Long ones are taken a piece at a time: a column gets the same bits wherever it stands."""
+    gram, columns = np.empty((2, 3, rows, rows)), np.arange(500) / 500
+    _core.frequency_gram(random((rows, 2, 2, 4)), gram, 1)
+    whole, turned = (np.empty((3, 500, rows)), np.empty((3, 500, rows), np.complex128)), []
+    _core.frequency_values(gram, np.arange(3) / 4, columns[None], *whole, 0, 1)
+    for way in (slice(None, None, -1), slice(250, 251)):
+        part = np.empty_like(whole[0][:, way]), np.empty_like(whole[1][:, way])
+        _core.frequency_values(gram, np.arange(3) / 4, columns[None, way].copy(), *part, 0, 1)
+        turned.append(all(np.array_equal(one, other[:, way]) for one, other in zip(part, whole, strict=True)))
+    assert turned == [True, True]
 
 
 def test_same_bits_for_every_thread_count(isa):

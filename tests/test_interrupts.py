@@ -86,6 +86,14 @@ CALLS = {
         *(_core.frequency_values, np.zeros((3, 5, 3, 3)), np.zeros(2000), np.zeros((1, 1000))),
         *(np.zeros((2000, 1000, 3)), None, 0, threads),
     ),
+    "frequency_values of one line": lambda threads: (
+        *(_core.frequency_values, np.zeros((3, 5, 16, 16)), np.zeros(1), np.zeros((1, 10**6))),
+        *(np.zeros((1, 10**6, 16)), None, 0, threads),
+    ),
+    "frequency_peaks of one line": lambda threads: (
+        *(_core.frequency_peaks, np.zeros((3, 5, 16, 16)), np.zeros(1), np.zeros((1, 10**7))),
+        *(np.zeros((1, 2)), threads),
+    ),
     "frequency_peaks": lambda threads: (
         *(_core.frequency_peaks, np.zeros((3, 5, 3, 3)), np.zeros(10**5), np.zeros((1, 1000))),
         *(np.zeros((10**5, 2)), threads),

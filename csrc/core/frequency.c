@@ -8,6 +8,7 @@
 struct gch_frequency_plan {
     struct gch_frequency_call call;
     ptrdiff_t padded;  /* columns, up to whole vectors */
+    ptrdiff_t piece;   /* columns between looks at whether to stop: tens of milliseconds at most */
     size_t per_worker; /* doubles of scratch */
     double *waves;     /* (2 * reach, padded) of columns that all lines share, then each worker's scratch */
 };
@@ -117,24 +118,36 @@ static void fill_series(const struct gch_frequency_call *call, const double *sum
     }
 }
 
-static void write_line(const struct gch_frequency_plan *plan, ptrdiff_t line, const double *values,
-                       const double *vectors)
+/* Of the columns from `first` on that `piece` has. */
+static void write_piece(const struct gch_frequency_plan *plan, ptrdiff_t line, ptrdiff_t first,
+                        const struct gch_frequency_line *piece, const double *values, const double *vectors)
 {
     const struct gch_frequency_call *call = &plan->call;
     const int mirrored = call->height && line && 2 * line != call->height;
     for (int copy = 0; copy <= mirrored; ++copy) {
-        for (ptrdiff_t x = 0; x < call->columns; ++x) {
+        for (ptrdiff_t i = 0; i < piece->columns && first + i < call->columns; ++i) {
+            const ptrdiff_t x = first + i;
             const ptrdiff_t at = copy ? (call->height - line) * call->columns + (x ? call->columns - x : 0)
                                       : line * call->columns + x;
-            for (ptrdiff_t i = 0; i < call->keep; ++i)
-                call->values[at * call->keep + i] = values[i * plan->padded + x];
+            for (ptrdiff_t k = 0; k < call->keep; ++k)
+                call->values[at * call->keep + k] = values[k * piece->columns + i];
             if (call->vectors == NULL) continue;
-            for (ptrdiff_t i = 0; i < 2 * call->rows; ++i) {
-                const double part = vectors[i * plan->padded + x];
-                call->vectors[at * 2 * call->rows + i] = copy && i % 2 ? 0 - part : part;
+            for (ptrdiff_t k = 0; k < 2 * call->rows; ++k) {
+                const double part = vectors[k * piece->columns + i];
+                call->vectors[at * 2 * call->rows + k] = copy && k % 2 ? 0 - part : part;
             }
         }
     }
+}
+
+/* The largest value of a piece, if it is the largest of its line so far, and where it stands. */
+static void keep_peak(double *peaks, ptrdiff_t first, const struct gch_frequency_line *piece, double *bounds)
+{
+    ptrdiff_t column;
+    const double peak = gch_isa()->frequency.peak(piece, bounds, &column);
+    if (first && !(peak > peaks[0])) return;
+    peaks[0] = peak;
+    peaks[1] = (double)(first + column);
 }
 
 static void run_line(void *context, ptrdiff_t line, int worker)
@@ -144,23 +157,24 @@ static void run_line(void *context, ptrdiff_t line, int worker)
     const ptrdiff_t n = call->rows, length = 2 * call->reach[1] + 1;
     double *own = plan->waves + 2 * call->reach[1] * plan->padded + (ptrdiff_t)plan->per_worker * worker;
     double *sums = own, *series = sums + 2 * length * n * n, *values = series + length * n * n,
-           *vectors = values + n * plan->padded, *waves = plan->waves;
+           *vectors = values + n * plan->piece, *waves = plan->waves;
     if (call->own_columns) {
-        waves = vectors + 2 * n * plan->padded;
+        waves = vectors + 2 * n * plan->piece;
         fill_waves(plan, call->column_turns + line * call->columns, waves);
     }
     sum_line(call, call->line_turns[line], sums);
     fill_series(call, sums, series);
-    const struct gch_frequency_line kernel_line = {n, call->reach[1], plan->padded, series, waves};
-    if (call->peaks != NULL) {
-        ptrdiff_t column;
-        call->peaks[2 * line] = gch_isa()->frequency.peak(&kernel_line, values, &column);
-        call->peaks[2 * line + 1] = (double)column;
-        return;
+    for (ptrdiff_t first = 0; first < plan->padded && !gch_runtime_stopped(); first += plan->piece) {
+        const ptrdiff_t rest = plan->padded - first, count = rest < plan->piece ? rest : plan->piece;
+        const struct gch_frequency_line piece = {n,      call->reach[1], count, plan->padded,
+                                                 series, waves + first};
+        if (call->peaks != NULL) {
+            keep_peak(call->peaks + 2 * line, first, &piece, values);
+            continue;
+        }
+        gch_isa()->frequency.values(&piece, call->keep == 1, values, call->vectors == NULL ? NULL : vectors);
+        write_piece(plan, line, first, &piece, values, vectors);
     }
-    gch_isa()->frequency.values(&kernel_line, call->keep == 1, values,
-                                call->vectors == NULL ? NULL : vectors);
-    write_line(plan, line, values, vectors);
 }
 
 enum gch_status gch_frequency_open(const struct gch_frequency_call *call, struct gch_frequency_plan **plan)
@@ -176,10 +190,14 @@ enum gch_status gch_frequency_open(const struct gch_frequency_call *call, struct
     made->call = *call;
     made->padded = (call->columns + GCH_FREQUENCY_LANES - 1) / GCH_FREQUENCY_LANES * GCH_FREQUENCY_LANES;
     const size_t length = 2 * (size_t)call->reach[1] + 1, square = (size_t)(n * n);
+    const ptrdiff_t each = n * n * (n + (ptrdiff_t)length);
+    made->piece = (1 << 20) / each / GCH_FREQUENCY_LANES * GCH_FREQUENCY_LANES;
+    if (made->piece < GCH_FREQUENCY_LANES) made->piece = GCH_FREQUENCY_LANES;
+    if (made->piece > made->padded) made->piece = made->padded;
     size_t waves, total;
     enum gch_status status = GCH_TOO_LARGE;
     if (__builtin_mul_overflow(2 * (size_t)call->reach[1], (size_t)made->padded, &waves)) goto failed;
-    made->per_worker = 3 * length * square + 3 * (size_t)(n * made->padded) + waves;
+    made->per_worker = 3 * length * square + 3 * (size_t)(n * made->piece) + waves;
     made->per_worker = (made->per_worker + 15) / 16 * 16; /* workers share no cache line */
     if (__builtin_mul_overflow(made->per_worker, (size_t)call->threads, &total)) goto failed;
     if (__builtin_add_overflow(total, waves, &total)) goto failed;

@@ -15,7 +15,7 @@ enum {
  *
  * series: [rows * rows][2 * reach + 1], the coefficients of 1, wave 0, wave 1, ...; waves: [2 * reach][columns]. */
 struct gch_frequency_line {
-    ptrdiff_t rows, reach, columns;
+    ptrdiff_t rows, reach, columns, pitch; /* `pitch` from one wave to the next */
     const double *series, *waves;
 };
 

@@ -203,7 +203,7 @@ GCH_INLINE void frequency_fill(const struct gch_frequency_line *line, int rows, 
     for (int i = 0; i < rows * rows; ++i) {
         f64_vec sum = f64_set1(*coefficient++);
         for (ptrdiff_t wave = 0; wave < 2 * line->reach; ++wave)
-            sum = f64_fma(f64_set1(*coefficient++), f64_load(line->waves + wave * line->columns + x), sum);
+            sum = f64_fma(f64_set1(*coefficient++), f64_load(line->waves + wave * line->pitch + x), sum);
         h[i] = sum;
     }
 }

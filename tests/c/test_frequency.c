@@ -60,7 +60,7 @@ static void check_kernel(const struct gch_isa *isa, int rows, int kind, int reac
         for (int b = 0; b < rows; ++b)
             norm += creal(entry(h, rows, a, b) * conj(entry(h, rows, a, b)));
     }
-    const struct gch_frequency_line line = {rows, reach, COLUMNS, series, waves};
+    const struct gch_frequency_line line = {rows, reach, COLUMNS, COLUMNS, series, waves};
     isa->frequency.values(&line, 0, values, vectors);
     isa->frequency.values(&line, 0, alone, NULL);
     isa->frequency.values(&line, 1, first, NULL);
