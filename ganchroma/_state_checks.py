@@ -12,6 +12,7 @@ from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN
 MOST_PIXELS = 2**53  # float64 tells so many apart, and sums of some such states are still integers of 64 bits
 _MOST_DISPLAYED = 512  # M3 and C*ab of any colours are below
 _MOST_PLACED = 2**40  # of one value at a position, in units of 2^-32 of the range
+SURE_IMAGES = 2**63 // _MOST_PLACED // 2  # sums at a position of so many can't run over
 _ONE = 2**_sums.FRACTION_BITS
 _DIAGONAL = (0, 3, 5)  # of RR, RG, RB, GG, GB, BB
 _PAIRS = ((0, 3, 1), (0, 5, 2), (3, 5, 4))  # two squares and their product

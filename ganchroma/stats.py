@@ -14,7 +14,7 @@ from ganchroma._arrays import as_array, check_integer
 from ganchroma._files import check_path, npz_bytes, open_regular, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
-from ganchroma._state_checks import MOST_PIXELS, check_counts, check_extremes, check_positions, check_sums
+from ganchroma._state_checks import MOST_PIXELS, SURE_IMAGES, check_counts, check_extremes, check_positions, check_sums
 from ganchroma.color import Rule, image_records, parse_rule
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -132,7 +132,7 @@ class ChromaStats:
         more = self.empty_like()
         more.value_range, more._bytes = batch.value_range, is_bytes
         more._measure(batch)
-        return self.merge(more)
+        return self._merge(more, more._positions)
 
     def update_from(self, records: LevelRecords) -> Self:
         """Add images of bytes that were measured one by one; of these there is no fixed pattern."""
@@ -141,7 +141,7 @@ class ChromaStats:
         more = self.empty_like()
         more.value_range, more._bytes = BYTE_RANGE, True
         more._fill(records)
-        return self.merge(more)
+        return self._merge(more)
 
     def _measure(self, batch: Images) -> None:
         """Fill an empty state with one batch."""
@@ -197,10 +197,14 @@ class ChromaStats:
                 raise ValueError(f"other has {name} {theirs!r}; accepted: {mine!r}")
         if self._bytes is not None and other._bytes is not None and self._bytes != other._bytes:
             raise ValueError("one of the two has seen uint8, the other floats: they don't merge")
+        return self._merge(other)
+
+    def _merge(self, other: "ChromaStats", room: NDArray[np.int64] | None = None) -> Self:
+        """Add one of the same settings. `room`: memory for the sums at positions, the other's own if nobody has it."""
         counts = self._counts + other._counts
         if counts[_COUNTS.index("pixels")] > MOST_PIXELS:
             raise ValueError(f"other has too many pixels to add: a ChromaStats counts {MOST_PIXELS:,} at most")
-        size, positions = self._merged_positions(other)
+        size, positions = self._merged_positions(other, room)
         least, most = min(self._extremes[0], other._extremes[0]), max(self._extremes[1], other._extremes[1])
         # In one step, and into new arrays: an interrupt finds all of it or nothing, and states given out stay.
         self.__dict__.update(
@@ -218,16 +222,20 @@ class ChromaStats:
         """One with the same settings that has seen nothing."""
         return ChromaStats(self.value_range, self.layout, self.quantize, self.chroma_samples, self.moments_only)
 
-    def _merged_positions(self, other: "ChromaStats") -> tuple[tuple[int, int], NDArray[np.int64] | None]:
+    def _merged_positions(
+        self, other: "ChromaStats", room: NDArray[np.int64] | None
+    ) -> tuple[tuple[int, int], NDArray[np.int64] | None]:
         if _NO_SIZE in (self._size, other._size):
             filled = other if self._size == _NO_SIZE else self
             return filled._size, filled._positions
         if self._size != other._size or self._positions is None or other._positions is None:
             return _MIXED_SIZES, None
-        both = self._positions + other._positions
-        if ((self._positions ^ both) & (other._positions ^ both) < 0).any():
-            raise ValueError("other has too many images, or values too far from its range, to add: sums would overflow")
-        return self._size, both
+        mine, theirs = self._positions, other._positions
+        if self.count("position_images") + other.count("position_images") > SURE_IMAGES:
+            both = mine + theirs
+            if ((mine ^ both) & (theirs ^ both) < 0).any():
+                raise ValueError("other has too many images, or values too far from its range: sums would overflow")
+        return self._size, np.add(mine, theirs, out=room)
 
     def __add__(self, other: object) -> "ChromaStats":
         if not isinstance(other, ChromaStats):

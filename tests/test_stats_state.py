@@ -359,6 +359,7 @@ def test_counts_do_not_run_over(rng):
 def test_sums_at_positions_do_not_run_over():
     stats = stats_of(np.ones((2, 3, 4, 4)), value_range=(0, 1))
     stats._positions = np.full((3, 4, 4), 2**62)
+    stats._counts[_COUNTS.index("position_images")] = 2**23
     with pytest.raises(ValueError, match="sums would overflow"):
         stats.merge(stats)
     assert stats.count("images") == 2
