@@ -171,8 +171,8 @@ def shown(value: Any) -> str:
     try:
         text = repr(value)
     except ValueError:  # an integer of thousands of digits
-        text = " " * 61
-    return text if len(text) <= 60 and "\n" not in text else f"an object of type {type(value).__name__}"
+        text = ""
+    return text if 0 < len(text) <= 60 and "\n" not in text else f"an object of type {type(value).__name__}"
 
 
 def check_integer(value: Any, name: str, low: int) -> int:

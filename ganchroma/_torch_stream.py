@@ -242,7 +242,7 @@ class TorchGenerator:
         if n < 0:
             raise ValueError(f"n must not be negative, got {shown(n)}")
         if n > sys.maxsize // 8:
-            raise ValueError(f"n is {n}, more numbers than fit into an array")
+            raise ValueError(f"n is {shown(n)}, more numbers than fit into an array")
         order = np.empty(int(n), np.int64)
         with self._turn:
             _core.rng_torch_shuffle(self._state, order)

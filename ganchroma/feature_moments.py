@@ -256,9 +256,9 @@ class FeatureMoments:
 
         The layer of the mean features is the mean image; what chance leaves there is taken away.
         """
+        filters = self._fitting(filters, output_scale)
         if self.whole is None or self.images < 2:
             return None
-        filters = self._fitting(filters, output_scale)
         mean_features, origin = padded(self.whole / self.images, self.geometry, self.parts)
         shared = [_sandwich(part.weights(filters), _measure(mean_features, origin, part)[0].xx) for part in self.parts]
         color = self.linear(filters)

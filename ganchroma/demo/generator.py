@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import as_array, check_flag, shown
+from ganchroma._arrays import as_array, check_flag, check_integer
 from ganchroma.init import conv_default, normal, ones, zeros
 from ganchroma.rng import RNGLike, TorchGenerator, as_stream
 
@@ -86,11 +86,7 @@ class Generator:
 
     def sample_latent(self, n: int, rng: RNGLike = None) -> Array:
         """Latent vectors (n, 100), float32, standard normal."""
-        if isinstance(n, bool) or not isinstance(n, int | np.integer):
-            raise TypeError(f"n must be an integer, got {n!r}")
-        if n < 1:
-            raise ValueError(f"n must be at least 1, got {shown(n)}")
-        return normal((int(n), LATENT), rng=rng)
+        return normal((check_integer(n, "n", 1), LATENT), rng=rng)
 
     def __call__(self, z: Any, training: bool = True) -> Array:
         """Images (N, 3, 64, 64), float32 in [-1, 1], of latent vectors (N, 100) or (N, 100, 1, 1).

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ganchroma._arrays import check_integer
+from ganchroma._arrays import check_integer, shown
 from ganchroma.activation import ActivationLike, activation_name, parse_activation
 from ganchroma.diagnosis import Diagnosis, ModuleFacts, Rerun, diagnose
 from ganchroma.torch.facts import spectral_norms, untrained_norms
@@ -105,15 +105,15 @@ def inspect(
     if activation is not None:
         parse_activation(activation)
     if check_integer(seed, "seed", 0) >= SEEDS:
-        raise ValueError(f"seed must be below 2**64, got one of {int(seed).bit_length()} bits")
+        raise ValueError(f"seed must be below 2**64, got {shown(seed)}")
     if not isinstance(kwargs, Mapping | None) or not all(isinstance(name, str) for name in kwargs or ()):
         raise TypeError(f"kwargs must be a dictionary of names and values, got {kwargs!r}")
     network = Network(generator, inputs, dict(kwargs or {}), int(seed))
     found, run = find_head(network, head, activation)
-    shown, value_range, remarks = _shown(found, run, value_range)
+    picture, value_range, remarks = _picture(found, run, value_range)
     facts = _facts(network, found, run, remarks)
     diagnosis = diagnose(
-        shown,
+        picture,
         layer=None if found.match is None or not _makes_the_image(found) else found.match.layer,
         features=None if found.explained is None else found.explained.features,
         dataset=dataset,
@@ -144,7 +144,7 @@ def _makes_the_image(found: Found) -> bool:
     )
 
 
-def _shown(found: Found, run: Run, stated: Range | None) -> tuple[Any, Range, list[str]]:
+def _picture(found: Found, run: Run, stated: Range | None) -> tuple[Any, Range, list[str]]:
     """The picture to judge (None: the head's own), its range, and what a reader has to know of both."""
     match = found.explained
     image = to_array(run.image)
@@ -168,14 +168,14 @@ def _shown(found: Found, run: Run, stated: Range | None) -> tuple[Any, Range, li
             )
         # As whatever shows it will do; but infinity is no color.
         image = np.where(finite, np.clip(image, low, high), image)
-    shown = own if stated is None else stated
+    span = own if stated is None else stated
     if match is not None and match.normalised:
         remarks.append("each channel of what comes out is scaled by itself; it is judged before that")
         return None, match.layer.value_range if stated is None else stated, remarks
     if match is not None and image.shape[2:] != match.layer.output_size(match.features.shape[2:]):
         remarks.append(f"the image is the head's at another size, {image.shape[2]} x {image.shape[3]}")
-        return None, shown, remarks
-    return image[:, :3], shown, remarks
+        return None, span, remarks
+    return image[:, :3], span, remarks
 
 
 def _range(found: Found, image: NDArray[Any]) -> tuple[Range, str]:

@@ -145,7 +145,7 @@ def _check(**tensors: Any) -> None:
         if name in ("x", "weight") and value.ndim != 4:
             raise ValueError(f"{name} must have 4 dimensions, got {value.ndim} (shape {tuple(value.shape)})")
         # PyTorch would take the tangents of an operator without forward mode for zeros.
-        if forward_ad._current_level >= 0 and forward_ad.unpack_dual(value).tangent is not None:
+        if forward_ad.unpack_dual(value).tangent is not None:
             raise NotImplementedError(
                 f"{name} has a forward-mode tangent (torch.func.jvp, jacfwd), and gch.torch.conv2d and "
                 "conv_transpose2d have reverse mode only: use torch.nn.functional.conv2d or conv_transpose2d"
