@@ -5,10 +5,12 @@
 #include "core/parallel.h"
 #include "cpu/dispatch.h"
 
+enum { PIECE = 1 << 20 }; /* multiply-adds, about, that such columns take: tens of milliseconds */
+
 struct gch_frequency_plan {
     struct gch_frequency_call call;
     ptrdiff_t padded;  /* columns, up to whole vectors */
-    ptrdiff_t piece;   /* columns between looks at whether to stop: tens of milliseconds at most */
+    ptrdiff_t piece;   /* columns between looks at whether to stop */
     size_t per_worker; /* doubles of scratch */
     double *waves;     /* (2 * reach, padded) of columns that all lines share, then each worker's scratch */
 };
@@ -191,7 +193,7 @@ enum gch_status gch_frequency_open(const struct gch_frequency_call *call, struct
     made->padded = (call->columns + GCH_FREQUENCY_LANES - 1) / GCH_FREQUENCY_LANES * GCH_FREQUENCY_LANES;
     const size_t length = 2 * (size_t)call->reach[1] + 1, square = (size_t)(n * n);
     const ptrdiff_t each = n * n * (n + (ptrdiff_t)length);
-    made->piece = (1 << 20) / each / GCH_FREQUENCY_LANES * GCH_FREQUENCY_LANES;
+    made->piece = PIECE / each / GCH_FREQUENCY_LANES * GCH_FREQUENCY_LANES;
     if (made->piece < GCH_FREQUENCY_LANES) made->piece = GCH_FREQUENCY_LANES;
     if (made->piece > made->padded) made->piece = made->padded;
     size_t waves, total;

@@ -13,9 +13,10 @@ enum {
 /* A matrix at each column is Hermitian, rows x rows, and made of `series`. It is held as real numbers: element (a, b) is
  * the real part of the matrix where a <= b, and the imaginary part of its element (b, a) where a > b.
  *
- * series: [rows * rows][2 * reach + 1], the coefficients of 1, wave 0, wave 1, ...; waves: [2 * reach][columns]. */
+ * series: [rows * rows][2 * reach + 1], the coefficients of 1, wave 0, wave 1, ...; waves: [2 * reach][columns],
+ * `pitch` from one wave to the next. */
 struct gch_frequency_line {
-    ptrdiff_t rows, reach, columns, pitch; /* `pitch` from one wave to the next */
+    ptrdiff_t rows, reach, columns, pitch;
     const double *series, *waves;
 };
 
