@@ -93,9 +93,11 @@ def torch_numbers() -> Call:
     return lambda: stream.uniform(out, 0.0, 1.0)
 
 
-def byte_statistics() -> Call:
-    images = np.random.default_rng(0).integers(0, 256, (8, 3, 64, 64), np.uint8)
-    return lambda: gch.ChromaStats().update(images)
+def byte_statistics(images: int, side: int) -> Call:
+    """Added to what there is already, as in a loop over batches."""
+    batch = np.random.default_rng(0).integers(0, 256, (images, 3, side, side), np.uint8)
+    stats = gch.ChromaStats().update(batch)
+    return lambda: stats.update(batch)
 
 
 def lab() -> Call:
@@ -114,7 +116,8 @@ COUNTED = {
     "conv2d 3x3, 8 to 3, 4x4, out=": Counted(small_convolution, 500),
     "init.normal, 256x128x3, rng=0": Counted(lambda: lambda: gch.init.normal((256, 128, 3), rng=0), 8),
     "TorchGenerator.uniform, 100,000": Counted(torch_numbers, 8),
-    "ChromaStats.update, bytes, 8 of 64x64": Counted(byte_statistics, 4),
+    "ChromaStats.update, bytes, 8 of 64x64": Counted(lambda: byte_statistics(8, 64), 4),
+    "ChromaStats.update, bytes, 1 of 512x512": Counted(lambda: byte_statistics(1, 512), 4),
     "rgb_to_lab, float32, 128x128": Counted(lab, 4),
 }
 
