@@ -11,7 +11,7 @@ from score import Score, page, score
 import ganchroma as gch
 from ganchroma.diagnosis.causes import CAUSES
 
-pytestmark = pytest.mark.timeout(600)  # hundreds of cases are scored once for several tests
+pytestmark = pytest.mark.timeout(1800)  # hundreds of cases are scored once for several tests, beside others
 
 
 def asked(found: Score) -> None:
@@ -51,7 +51,7 @@ def test_the_page_says_what_was_scored(found):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_the_whole_unseen_half():
     found = score("unseen", shown=False)
     asked(found)
