@@ -19,7 +19,8 @@ from ganchroma import _core
 
 HOT = 12  # packed multiply-adds
 JUDGED = rb"GCC: \([^)\0]*\) 12\."  # another compiler has other numbers
-PROTECTED = b"__stack_chk_fail"  # and so has code that looks after its stack, as flags of some distributions ask for
+PROTECTED = b"__stack_chk_fail"  # code that looks after its stack, as the flags of some distributions ask for ...
+COSTLY = "frequency_values"  # ... has more spills in this function
 
 # Registers, functions, and how many spills there may be for each multiply-add. Everything else must have none.
 ALLOWED = [
@@ -121,14 +122,16 @@ def hot_loops(listing: str) -> Iterator[Loop]:
 def test_vectors_stay_in_registers():
     objdump = need_tool("objdump")
     extension = Path(_core.__file__).read_bytes()
-    if not re.search(JUDGED, extension) or PROTECTED in extension:
-        pytest.skip("judged for GCC 12 without a stack protector: the extension was compiled by or for something else")
+    if not re.search(JUDGED, extension):
+        pytest.skip("judged for GCC 12 only: the extension was compiled by something else")
     command = [objdump, "-d", "--no-show-raw-insn", _core.__file__]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     loops = list(hot_loops(listing))
     for registers in ("ymm", "zmm"):
         kernels = [loop for loop in loops if loop.registers == registers and loop.function.startswith("conv_")]
         assert len(kernels) > 10, f"the kernels on {registers} were not found"
+    if PROTECTED in extension:
+        loops = [loop for loop in loops if loop.function != COSTLY]
     wrong = [loop for loop in loops if len(loop.spilled) > loop.allowed]
     assert not wrong, "\n".join(
         f"{loop.function}: {len(loop.spilled)} spills, e.g. {loop.spilled[0]}" for loop in wrong
