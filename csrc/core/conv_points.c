@@ -46,8 +46,8 @@ void gch_conv_run_points(const struct gch_conv_plan *plan, struct gch_conv_worke
                 points.next = last ? input_at(call, image, 0, at + points.count)
                                    : input_at(call, image, channel + points.channels, at);
             }
-            for (ptrdiff_t f = 0; f < call->filters; f += GCH_CONV_FILTERS) {
-                points.filters = (int)least(GCH_CONV_FILTERS, call->filters - f);
+            for (ptrdiff_t f = 0; f < call->filters; f += plan->kernels->filters) {
+                points.filters = (int)least(plan->kernels->filters, call->filters - f);
                 points.weight = packed + (f * call->channels + channel * points.filters) * size;
                 points.sum = worker->sum + (f * plan->sum_filter + at - begin) * size;
                 plan->kernels->points(&points);

@@ -34,7 +34,7 @@ struct gch_conv_products_plan {
     ptrdiff_t width;           /* columns of a row that the kernel reads */
     ptrdiff_t *row; /* where each row of a finds its row of a map under each tap, in elements; -1: zeros */
     char *partial;  /* [slot][plane][map][tap] */
-    char *line;     /* a row of zeros, or of ones where there is no b */
+    char *line;     /* a row of zeros, or of ones where there is no b, and a line on either side */
     struct worker *worker;
     int workers;
 };
@@ -94,7 +94,8 @@ static enum gch_status plan_scratch(struct gch_conv_products_plan *plan)
 {
     const struct gch_conv_product_sum *call = &plan->call;
     const size_t real = gch_real_size(call->real);
-    const ptrdiff_t width = plan->width > call->size[1] ? plan->width : call->size[1];
+    const ptrdiff_t width =
+        (plan->width > call->size[1] ? plan->width : call->size[1]) + 2 * GCH_CONV_COLUMNS;
     size_t sums = (size_t)plan->sums, staged = (size_t)(plan->group * call->other[0]);
     if (product(&sums, (size_t)plan->slots) || product(&staged, (size_t)plan->width)) return GCH_TOO_LARGE;
     plan->workers =
@@ -225,6 +226,17 @@ static void sum_taps(const struct gch_conv_products_plan *plan, const struct gch
     }
 }
 
+/* Whether a line on either side of the rows of these maps, and one after those of the image, lies in what was given. */
+static int is_amid(const struct gch_conv_products_plan *plan, ptrdiff_t image, ptrdiff_t map, ptrdiff_t maps)
+{
+    const struct gch_conv_product_sum *call = &plan->call;
+    const ptrdiff_t first = image * call->maps + map, last = call->images * call->maps - first - maps;
+    const ptrdiff_t beyond = (call->images - image - 1) * call->planes * call->size[0] * call->size[1];
+    const ptrdiff_t size = call->other[0] * call->other[1];
+    return plan->index == NULL && (call->size[1] % GCH_CONV_COLUMNS == 0 || beyond >= GCH_CONV_COLUMNS) &&
+           (call->b == NULL || (first * size >= GCH_CONV_COLUMNS && last * size >= GCH_CONV_COLUMNS));
+}
+
 static void sum_images(const struct gch_conv_products_plan *plan, ptrdiff_t index, struct worker *worker)
 {
     const struct gch_conv_product_sum *call = &plan->call;
@@ -243,7 +255,7 @@ static void sum_images(const struct gch_conv_products_plan *plan, ptrdiff_t inde
             }
             const void **row = worker->row + m * rows;
             for (ptrdiff_t i = 0; i < rows; ++i)
-                row[i] = plan->row[i] < 0 ? plan->line : from + plan->row[i] * real;
+                row[i] = plan->row[i] < 0 ? plan->line + GCH_CONV_COLUMNS * real : from + plan->row[i] * real;
         }
         sum_taps(plan, &(struct gch_conv_products){
                            .a = (const char *)call->a + image * call->planes * plane * real,
@@ -252,6 +264,7 @@ static void sum_images(const struct gch_conv_products_plan *plan, ptrdiff_t inde
                            .row = worker->row,
                            .offset = plan->offset,
                            .width = plan->width,
+                           .amid = is_amid(plan, image, map, maps),
                            .kh = maps * call->kernel[0],
                            .kw = call->kernel[1],
                            .sum = worker->sum,

@@ -29,8 +29,8 @@ int gch_conv_pack_weights(const struct gch_conv_plan *plan, ptrdiff_t image, cha
             char *target = packed + plan->weights[py * columns->phases + px] * size;
             pack.first[0] = rows->phase[py].tap, pack.first[1] = columns->phase[px].tap;
             pack.taps[0] = rows->phase[py].taps, pack.taps[1] = columns->phase[px].taps;
-            for (ptrdiff_t f = 0; f < call->filters; f += GCH_CONV_FILTERS) {
-                pack.filters = least(GCH_CONV_FILTERS, call->filters - f);
+            for (ptrdiff_t f = 0; f < call->filters; f += plan->kernels->filters) {
+                pack.filters = least(plan->kernels->filters, call->filters - f);
                 pack.weight = (const char *)call->weight + f * pack.weight_filter * size;
                 pack.packed = target;
                 finite &= plan->kernels->pack(&pack);
@@ -133,7 +133,7 @@ static void set_row(const struct band *band, const struct gch_conv_segment *segm
     const ptrdiff_t row = input_row(plan, position * rows->stride + phase->first + tap * rows->pitch);
     const ptrdiff_t copy = gch_conv_staged_row(plan, phase, position - band->from, tap);
     if (row < 0) {
-        band->worker->row[i] = plan->zeros;
+        band->worker->row[i] = plan->zeros + GCH_CONV_COLUMNS * band->size;
         band->worker->step[i] = 0;
     } else if (segment->staged) {
         band->worker->row[i] =
@@ -256,6 +256,20 @@ static void set_rows(const struct band *band, const struct gch_conv_segment *seg
     }
 }
 
+/* Whether a line on either side of each of the first `count` rows of the table lies in the input, too. */
+static int is_amid(const struct band *band, ptrdiff_t count)
+{
+    const struct gch_conv_call *call = &band->plan->call;
+    const ptrdiff_t line = GCH_CONV_COLUMNS * band->size, row = call->size[1] * band->size;
+    const char *begin = call->x, *end = begin + call->images * call->channels * call->size[0] * row;
+    for (ptrdiff_t i = 0; i < count; ++i) {
+        const char *first = band->worker->row[i];
+        const ptrdiff_t last = (band->channels - 1) * band->worker->step[i] * band->size + row;
+        if (band->worker->step[i] != 0 && (first - begin < line || end - first < last + line)) return 0;
+    }
+    return 1;
+}
+
 /* The sums of a strip go where the result belongs. */
 static void set_result(const struct band *band, struct gch_conv_strip *strip, ptrdiff_t f, ptrdiff_t position,
                        int turned)
@@ -295,6 +309,7 @@ static void run_strip(const struct band *band, const struct gch_conv_segment *se
         .kh = (int)phase->taps,
         .add = band->channel > 0,
         .skip = band->skip,
+        .amid = dense && !segment->staged && !call->x_last && is_amid(band, GCH_CONV_ROWS + phase->taps - 1),
     };
     set_next(band, &strip, position, py == 0);
     const ptrdiff_t top = (position - band->from + (turned ? GCH_CONV_ROWS - 1 : 0)) * plan->sum_row;
@@ -308,8 +323,8 @@ static void run_strip(const struct band *band, const struct gch_conv_segment *se
         strip.offset = segment->staged ? segment->offset : plan->offset + px * call->kernel[1];
         strip.kw = (int)columns->phase[px].taps;
         const ptrdiff_t end = least(segment->end, columns->phase[px].count);
-        for (ptrdiff_t f = 0; f < call->filters; f += GCH_CONV_FILTERS) {
-            strip.filters = (int)least(GCH_CONV_FILTERS, call->filters - f);
+        for (ptrdiff_t f = 0; f < call->filters; f += plan->kernels->filters) {
+            strip.filters = (int)least(plan->kernels->filters, call->filters - f);
             strip.weight = weight + band->channel * taps * strip.filters * band->size;
             strip.sum =
                 band->worker->sum + ((pair * call->filters + f) * plan->sum_filter + top) * band->size;

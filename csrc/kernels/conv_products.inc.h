@@ -4,8 +4,8 @@
  * Gives: FN(conv_products), FN(conv_merge), FN(conv_fold) for the table.
  *
  * The tile is PLANES planes x ROWS rows of the table x COLUMNS taps, one register of sums each, kept over a block of
- * pixels: 12 loads for 27 multiply-adds where it is 3 x 3 x 3. Tiles differ between instruction sets, the order of
- * every sum does not.
+ * pixels: 12 loads for 27 multiply-adds where it is 3 x 3 x 3. Where registers are too few, one row of it after the other
+ * meets the same block. Tiles differ between instruction sets, the order of every sum does not.
  */
 enum {
     FN(PRODUCT_PLANES) = GCH_VECTORS >= 32 ? 6 : 3, /* at most */
@@ -13,15 +13,16 @@ enum {
     FN(PRODUCT_TAPS) = 7,                           /* of a row, at most */
 };
 
-/* One register's width of columns, over the rows first <= y < last of a block; PLANES, ROWS, COLUMNS and masked are
- * constants at every call. */
+/* One register's width of columns, over the rows first[0] <= y < last[0] of a block. Lanes that are not there
+ * are zero on both sides: zero times infinity must not come from them. PLANES, ROWS, COLUMNS and masked (see conv_input)
+ * are constants at every call. */
 GCH_INLINE void FN(product_column)(const int PLANES, const int ROWS, const int COLUMNS, const int masked,
                                    const struct gch_conv_products *s, const REAL *a, const void *const *row,
-                                   const ptrdiff_t *offset, ptrdiff_t first, ptrdiff_t last, ptrdiff_t ahead,
-                                   V(mask) own, const V(mask) * masks, V(vec) * sum)
+                                   const ptrdiff_t *offset, const ptrdiff_t first[2], const ptrdiff_t last[2],
+                                   ptrdiff_t ahead, V(mask) own, const V(mask) * masks, V(vec) * sum)
 {
     const ptrdiff_t plane = s->size[0] * s->size[1];
-    for (ptrdiff_t y = first; y < last; ++y) {
+    for (ptrdiff_t y = first[0]; y < last[0]; ++y) {
         GCH_UNROLL
         for (int r = COLUMNS == 1 ? 0 : ROWS - 1; r < ROWS; ++r)
             GCH_PREFETCH((const REAL *)row[r * s->size[0] + y + ahead] + offset[COLUMNS / 2]);
@@ -45,16 +46,20 @@ GCH_INLINE void FN(product_column)(const int PLANES, const int ROWS, const int C
     }
 }
 
-/* Adds the sums of one block to `total`, the first block's it stores. Lanes beyond the block's last column are zero on both sides: zero times
- * infinity must not come from pixels that are not there. */
+/* Adds the sums of one block to `total`, the first block's it stores. */
 GCH_INLINE void FN(product_block)(const int PLANES, const int ROWS, const int COLUMNS,
                                   const struct gch_conv_products *s, const REAL *a, const void *const *row,
                                   const ptrdiff_t *tap, const ptrdiff_t first[2], const ptrdiff_t last[2],
                                   REAL total[FN(PRODUCT_SUMS)][GCH_CONV_COLUMNS])
 {
     const int add = first[0] + first[1] > 0;
-    const ptrdiff_t rows = last[0] - first[0], below = s->size[0] - last[0],
-                    ahead = rows < below ? rows : below;
+    const ptrdiff_t rows = last[0] - first[0], below = s->size[0] - last[0];
+    const ptrdiff_t ahead = rows < below ? rows : below;
+    ptrdiff_t lowest = tap[0], highest = tap[0];
+    for (int k = 1; k < COLUMNS; ++k) {
+        lowest = tap[k] < lowest ? tap[k] : lowest;
+        highest = tap[k] > highest ? tap[k] : highest;
+    }
     for (int lane = 0; lane < GCH_CONV_COLUMNS; lane += LANES) {
         V(vec) sum[FN(PRODUCT_SUMS)];
         GCH_UNROLL
@@ -64,23 +69,27 @@ GCH_INLINE void FN(product_block)(const int PLANES, const int ROWS, const int CO
                 sum[p * ROWS * COLUMNS + i] = V(set1)(0);
         }
         for (ptrdiff_t x = first[1] + lane; x < last[1]; x += GCH_CONV_COLUMNS) {
+            const ptrdiff_t before = x + lowest, after = s->width - (x + LANES + highest);
+            const ptrdiff_t beside = -(before < after ? before : after);
             const ptrdiff_t rest = last[1] - x;
-            int whole = rest >= LANES;
+            const V(mask) own = V(lanes)(0, rest);
+            const int whole = beside <= 0 && rest >= LANES;
             ptrdiff_t offset[FN(PRODUCT_TAPS)];
             V(mask) masks[FN(PRODUCT_TAPS)];
             for (int k = 0; k < COLUMNS; ++k) {
+                const ptrdiff_t theirs = s->width - (x + tap[k]);
                 offset[k] = x + tap[k];
-                const ptrdiff_t theirs = s->width - offset[k];
-                whole &= offset[k] >= 0 && theirs >= LANES;
-                masks[k] = V(lanes)(-offset[k], theirs < rest ? theirs : rest);
+                if (!whole) masks[k] = V(lanes)(-offset[k], theirs < rest ? theirs : rest);
             }
-            const V(mask) own = V(lanes)(0, rest);
             if (whole)
-                FN(product_column)(PLANES, ROWS, COLUMNS, 0, s, a + x, row, offset, first[0], last[0], ahead,
-                                   own, masks, sum);
+                FN(product_column)(PLANES, ROWS, COLUMNS, 0, s, a + x, row, offset, first, last, ahead, own,
+                                   masks, sum);
+            else if (!GCH_PARTS_ARE_QUICK && s->amid && beside <= GCH_CONV_COLUMNS)
+                FN(product_column)(PLANES, ROWS, COLUMNS, FN(CONV_NEAR), s, a + x, row, offset, first, last,
+                                   ahead, own, masks, sum);
             else
-                FN(product_column)(PLANES, ROWS, COLUMNS, 1, s, a + x, row, offset, first[0], last[0], ahead,
-                                   own, masks, sum);
+                FN(product_column)(PLANES, ROWS, COLUMNS, FN(CONV_PART), s, a + x, row, offset, first, last,
+                                   ahead, own, masks, sum);
         }
         GCH_UNROLL
         for (int p = 0; p < PLANES; ++p) {
@@ -126,7 +135,8 @@ GCH_INLINE void FN(product_tile)(const int PLANES, const int ROWS, const int COL
                                  const struct gch_conv_products *s, ptrdiff_t plane, ptrdiff_t ky,
                                  ptrdiff_t kx)
 {
-    const int sums = PLANES * ROWS * COLUMNS;
+    const int rows_at_once = PLANES * ROWS * COLUMNS < GCH_VECTORS ? ROWS : 1;
+    const int sums = PLANES * ROWS * COLUMNS, group = PLANES * rows_at_once * COLUMNS;
     REAL total[FN(PRODUCT_SUMS)][GCH_CONV_COLUMNS] GCH_ALIGNED, sum[FN(PRODUCT_SUMS)];
     for (int i = 0; i < FN(PRODUCT_SUMS); ++i)
         for (int lane = 0; lane < GCH_CONV_COLUMNS; lane += LANES)
@@ -141,7 +151,9 @@ GCH_INLINE void FN(product_tile)(const int PLANES, const int ROWS, const int COL
         const ptrdiff_t rows = GCH_CONV_PRODUCT_CHAIN / chunks;
         for (first[0] = 0; first[0] < s->size[0]; first[0] = last[0]) {
             last[0] = first[0] + rows < s->size[0] ? first[0] + rows : s->size[0];
-            FN(product_block)(PLANES, ROWS, COLUMNS, s, a, row, s->offset + kx, first, last, total);
+            for (int r = 0; r < ROWS; r += rows_at_once)
+                FN(product_block)(PLANES, rows_at_once, COLUMNS, s, a, row + r * s->size[0], s->offset + kx,
+                                  first, last, total + r / rows_at_once * group);
         }
     }
     for (int i = 0; i < sums; i += LANES)
@@ -150,7 +162,7 @@ GCH_INLINE void FN(product_tile)(const int PLANES, const int ROWS, const int COL
         for (int r = 0; r < ROWS; ++r) {
             REAL *to = (REAL *)s->sum + (plane + p) * s->sum_plane + (ky + r) * s->sum_row + kx;
             for (int k = 0; k < COLUMNS; ++k)
-                to[k] = sum[(p * ROWS + r) * COLUMNS + k];
+                to[k] = sum[r / rows_at_once * group + (p * rows_at_once + r % rows_at_once) * COLUMNS + k];
         }
     }
 }
@@ -172,8 +184,8 @@ PRODUCT_TILES(1, 1)
 PRODUCT_TILES(4, 1)
 PRODUCT_TILES(1, 3)
 PRODUCT_TILES(1, 4)
-#if GCH_VECTORS >= 32
 PRODUCT_TILES(3, 3)
+#if GCH_VECTORS >= 32
 PRODUCT_TILES(1, 5)
 PRODUCT_TILES(1, 7)
 PRODUCT_TILE(4, 1, 1)
@@ -204,9 +216,8 @@ static const struct {
     {4, 4, 1, {PRODUCT_TILES_NAMES(4, 1), PRODUCT_TILE_NAME(4, 4, 1)}},
     {4, 1, 1, {PRODUCT_TILES_NAMES(1, 1), PRODUCT_TILE_NAME(4, 1, 1)}},
 #else
-    {3, 1, 4, {PRODUCT_TILES_NAMES(1, 4)}},
-    {3, 1, 3, {PRODUCT_TILES_NAMES(1, 3)}},
-    {3, 4, 1, {PRODUCT_TILES_NAMES(4, 1)}},
+    {3, 1, 4, {PRODUCT_TILES_NAMES(1, 4)}}, {3, 3, 3, {PRODUCT_TILES_NAMES(3, 3)}},
+    {3, 1, 3, {PRODUCT_TILES_NAMES(1, 3)}}, {3, 4, 1, {PRODUCT_TILES_NAMES(4, 1)}},
     {3, 1, 1, {PRODUCT_TILES_NAMES(1, 1)}},
 #endif
 };

@@ -16,16 +16,22 @@ enum {
     FN(CONV_LAST),
     FN(CONV_EVERY)
 }; /* which columns of a tile need a mask */
+enum { FN(CONV_PART) = 1, FN(CONV_NEAR) }; /* what is left out: not touched, or read and forgotten */
 
+/* masked: by FN(CONV_PART) or FN(CONV_NEAR), or 0. */
 GCH_INLINE V(vec) FN(conv_input)(int masked, const REAL *p, V(mask) inside)
 {
-    return masked ? V(load_part)(p, inside) : V(load)(p);
+    return masked == FN(CONV_PART)   ? V(load_part)(p, inside)
+           : masked == FN(CONV_NEAR) ? V(load_near)(p, inside)
+                                     : V(load)(p);
 }
 
-/* Where column x begins to prefetch, and how many elements a tile does. */
+/* Where column x begins to prefetch, and how many elements a tile does. Channels a multiple of 64 KiB apart share the sets
+ * of a cache: there, what is fetched drives out the lines of which a tile of half a line leaves half to the next. */
 GCH_INLINE const REAL *FN(conv_ahead)(const struct gch_conv_strip *s, ptrdiff_t x, ptrdiff_t *count)
 {
-    *count = s->ahead * LANES / GCH_CONV_COLUMNS;
+    enum { FAR = (64 << 10) / (int)sizeof(REAL), HALF_LINE = LANES * (int)sizeof(REAL) < GCH_ALIGNMENT };
+    *count = HALF_LINE && s->next_step % FAR == 0 ? 0 : s->ahead * LANES / GCH_CONV_COLUMNS;
     return (const REAL *)s->next + x / LANES * *count;
 }
 
@@ -48,20 +54,21 @@ GCH_INLINE void FN(conv_leave)(const struct gch_conv_strip *s, const int out, vo
                 sum[r][f] = V(add)(V(load)(target + r * s->sum_row + f * s->sum_filter), sum[r][f]);
         }
     }
-    if (LANES * sizeof(REAL) == GCH_ALIGNMENT && s->stream) {
-        GCH_UNROLL
-        for (int r = 0; r < GCH_CONV_ROWS; ++r) {
-            GCH_UNROLL
-            for (int f = 0; f < out; ++f)
-                V(stream)(target + r * s->sum_row + f * s->sum_filter, sum[r][f]);
-        }
-        return;
-    }
+    const int whole_lines = LANES * sizeof(REAL) == GCH_ALIGNMENT;
     GCH_UNROLL
     for (int r = 0; r < GCH_CONV_ROWS; ++r) {
         GCH_UNROLL
-        for (int f = 0; f < out; ++f)
-            V(store)(target + r * s->sum_row + f * s->sum_filter, sum[r][f]);
+        for (int f = 0; f < out; ++f) {
+            REAL *one = target + r * s->sum_row + f * s->sum_filter;
+            if (!s->stream) {
+                V(store)(one, sum[r][f]);
+            } else if (whole_lines) {
+                V(stream)(one, sum[r][f]);
+            } else {
+                GCH_PREFETCH(one + out * s->sum_filter); /* where the next filters leave theirs */
+                V(store)(one, sum[r][f]);
+            }
+        }
     }
 }
 
@@ -111,11 +118,12 @@ GCH_INLINE void FN(conv_short_column)(const int KH, const int OUT, const int mas
     }
 }
 
-/* Dense rows. KH, KW, OUT and edge are constants at every call: KW columns, each `turn` from the one before, of which the
- * first, the last or none needs a mask; where KW is 0, any columns, and edge says whether they do. A masked load costs
- * more than another. */
-GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const int edge, const ptrdiff_t turn,
-                              const struct gch_conv_strip *s, ptrdiff_t x, const V(mask) * masks)
+/* Dense rows. KH, KW, OUT, edge and by are constants at every call: KW columns, each `turn` from the one before, of which the
+ * first, the last or none needs a mask, `by` which it is taken; where KW is 0, any columns, and edge says whether they
+ * do. A masked load costs more than another. */
+GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const int edge, const int by,
+                              const ptrdiff_t turn, const struct gch_conv_strip *s, ptrdiff_t x,
+                              const V(mask) * masks)
 {
     V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS];
     GCH_UNROLL
@@ -134,9 +142,8 @@ GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const i
         next += s->next_step;
         GCH_UNROLL
         for (int kx = 0; kx < KW; ++kx) {
-            const int masked = edge == (kx == 0        ? FN(CONV_FIRST)
-                                        : kx == KW - 1 ? FN(CONV_LAST)
-                                                       : FN(CONV_EVERY));
+            const int here = kx == 0 ? FN(CONV_FIRST) : kx == KW - 1 ? FN(CONV_LAST) : FN(CONV_EVERY);
+            const int masked = edge == here || edge == FN(CONV_EVERY) ? by : 0;
             if (KW == 2)
                 FN(conv_short_column)(KH, OUT, masked, row, kx * turn, masks[kx], weight, sum);
             else
@@ -144,7 +151,8 @@ GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const i
             weight += KH * OUT;
         }
         for (int kx = 0; KW == 0 && kx < s->kw; ++kx) {
-            FN(conv_column)(KH, OUT, edge != FN(CONV_NONE), row, s->offset[kx], masks[kx], weight, sum);
+            FN(conv_column)(KH, OUT, edge != FN(CONV_NONE) ? by : 0, row, s->offset[kx], masks[kx], weight,
+                            sum);
             weight += KH * OUT;
         }
         GCH_UNROLL
@@ -194,12 +202,21 @@ GCH_INLINE void FN(conv_tile_any)(const int OUT, const int masked, const int ski
     FN(conv_leave)(s, OUT, s->sum, x, sum);
 }
 
-/* KH = 0 stands for any. Where phases run one by one, the two falling columns of a phase are worth code of their own. */
-GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const struct gch_conv_strip *s)
+/* Whether columns fall, each one before the last, where that is worth code of its own: in gradients of inputs, and where
+ * phases run one by one. */
+GCH_INLINE int FN(conv_falls)(const int KH, const int OUT, const struct gch_conv_strip *s)
 {
-    const int falling = KH == 2 && OUT == 3 && GCH_VECTORS < 32;
-    const int KW = KH == 3 ? 3 : KH == 7 && OUT == 3 ? 7 : falling ? 2 : 0;
-    const ptrdiff_t turn = falling ? -1 : 1;
+    const int worth = KH == 3 || (KH == 2 && OUT == 3 && GCH_VECTORS < 32);
+    return worth && s->kw > 1 && s->offset[1] < s->offset[0];
+}
+
+/* KH = 0 stands for any; `turn`, 1 or -1, is where the next column lies, if they are neighbours. */
+GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const ptrdiff_t turn,
+                               const struct gch_conv_strip *s)
+{
+    const int falling = turn < 0, short_ones = KH == 2 && OUT == 3 && falling && GCH_VECTORS < 32;
+    const int KW = KH == 3 ? 3 : KH == 7 && OUT == 3 && !falling ? 7 : short_ones ? 2 : 0;
+    const int near = FN(CONV_NEAR), part = FN(CONV_PART), some = GCH_PARTS_ARE_QUICK ? part : near;
     ptrdiff_t least = 0, most = 0;
     int neighbours = KW > 0 && s->kw == KW;
     V(mask) masks[FN(CONV_MOST_TAPS)] = {V(lanes)(0, LANES)};
@@ -210,30 +227,43 @@ GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const struct gch_con
     }
     for (ptrdiff_t x = s->begin; x < s->end; x += LANES) {
         const ptrdiff_t before = x + least, after = s->width - (x + LANES + most);
-        const int inside = before >= 0 && after >= 0, sides = neighbours && (KH == 3 || falling);
+        const int inside = before >= 0 && after >= 0;
+        const ptrdiff_t beside = -(before < after ? before : after);
+        const int may = GCH_PARTS_ARE_QUICK || (s->amid && beside <= GCH_CONV_COLUMNS);
+        const int sides = may && neighbours && (KH == 3 || short_ones);
         for (int kx = 0; KH > 0 && !inside && kx < s->kw; ++kx)
             masks[kx] = V(lanes)(-(x + s->offset[kx]), s->width - (x + s->offset[kx]));
         if (KH == 0 && s->skip)
-            FN(conv_tile_any)(OUT, 1, 1, s, x);
+            FN(conv_tile_any)(OUT, part, 1, s, x);
         else if (KH == 0 && inside)
             FN(conv_tile_any)(OUT, 0, 0, s, x);
         else if (KH == 0)
-            FN(conv_tile_any)(OUT, 1, 0, s, x);
+            FN(conv_tile_any)(OUT, part, 0, s, x);
         else if (KW > 0 && neighbours && inside)
-            FN(conv_tile)(KH, KW, OUT, FN(CONV_NONE), turn, s, x, masks);
+            FN(conv_tile)(KH, KW, OUT, FN(CONV_NONE), 0, turn, s, x, masks);
         else if (sides && before == -1 && after >= 0)
-            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_LAST) : FN(CONV_FIRST), turn, s, x, masks);
+            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_LAST) : FN(CONV_FIRST), some, turn, s, x, masks);
         else if (sides && before >= 0 && after == -1)
-            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_FIRST) : FN(CONV_LAST), turn, s, x, masks);
+            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_FIRST) : FN(CONV_LAST), some, turn, s, x, masks);
         else if (inside)
-            FN(conv_tile)(KH, 0, OUT, FN(CONV_NONE), turn, s, x, masks);
+            FN(conv_tile)(KH, 0, OUT, FN(CONV_NONE), 0, turn, s, x, masks);
+        else if (sides)
+            FN(conv_tile)(KH, KW, OUT, FN(CONV_EVERY), some, turn, s, x, masks);
+        else if (may)
+            FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), some, turn, s, x, masks);
         else
-            FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), turn, s, x, masks);
+            FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), part, turn, s, x, masks);
     }
 }
 
 #define CONV_TILES(KH, OUT)                                                                                  \
-    static void FN(conv_tiles_##KH##_##OUT)(const struct gch_conv_strip *s) { FN(conv_tiles)(KH, OUT, s); }
+    static void FN(conv_tiles_##KH##_##OUT)(const struct gch_conv_strip *s)                                  \
+    {                                                                                                        \
+        if (FN(conv_falls)(KH, OUT, s))                                                                      \
+            FN(conv_tiles)(KH, OUT, -1, s);                                                                  \
+        else                                                                                                 \
+            FN(conv_tiles)(KH, OUT, 1, s);                                                                   \
+    }
 #define CONV_TILES_EACH(KH) CONV_TILES(KH, 1) CONV_TILES(KH, 2) CONV_TILES(KH, 3) CONV_TILES(KH, 4)
 #define CONV_TILES_NAMES(KH)                                                                                 \
     {FN(conv_tiles_##KH##_1), FN(conv_tiles_##KH##_2), FN(conv_tiles_##KH##_3), FN(conv_tiles_##KH##_4)}

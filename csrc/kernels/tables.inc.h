@@ -26,8 +26,10 @@
 #define ISA_NAME(isa) ISA_NAME_OF(isa)
 
 #if GCH_VECTORS >= 32
+#    define CONV_FILTERS 4
 #    define CONV_PAIR(real) conv_pair_##real
 #else
+#    define CONV_FILTERS 3 /* more sums would leave no register for an input */
 #    define CONV_PAIR(real) NULL
 #endif
 
@@ -36,10 +38,10 @@ const struct gch_isa ISA_TABLE(ISA) = {
     .fused = GCH_FUSED,
     .activation = {{activation_apply_f32, activation_backward_f32},
                    {activation_apply_f64, activation_backward_f64}},
-    .conv = {{conv_strip_f32, conv_settle_f32, CONV_PAIR(f32), conv_points_f32, conv_planes_f32,
+    .conv = {{CONV_FILTERS, conv_strip_f32, conv_settle_f32, CONV_PAIR(f32), conv_points_f32, conv_planes_f32,
               conv_pack_f32, conv_finish_f32, conv_weave_f32, conv_stage_f32, conv_products_f32,
               conv_merge_f32, conv_fold_f32},
-             {conv_strip_f64, conv_settle_f64, CONV_PAIR(f64), conv_points_f64, conv_planes_f64,
+             {CONV_FILTERS, conv_strip_f64, conv_settle_f64, CONV_PAIR(f64), conv_points_f64, conv_planes_f64,
               conv_pack_f64, conv_finish_f64, conv_weave_f64, conv_stage_f64, conv_products_f64,
               conv_merge_f64, conv_fold_f64}},
     .moments = {{moments_row_f32}, {moments_row_f64}},

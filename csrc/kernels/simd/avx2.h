@@ -11,6 +11,7 @@
 #define U8_LANES 32
 #define GCH_FUSED 1
 #define GCH_VECTORS 16
+#define GCH_PARTS_ARE_QUICK 0
 
 typedef __m256 f32_vec;
 typedef __m256 f32_mask;
@@ -38,6 +39,7 @@ GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m)
 {
     return _mm256_maskload_ps(p, _mm256_castps_si256(m));
 }
+GCH_INLINE f32_vec f32_load_near(const float *p, f32_mask m) { return _mm256_and_ps(f32_load(p), m); }
 GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v)
 {
     _mm256_maskstore_ps(p, _mm256_castps_si256(m), v);
@@ -236,6 +238,7 @@ GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m)
 {
     return _mm256_maskload_pd(p, _mm256_castpd_si256(m));
 }
+GCH_INLINE f64_vec f64_load_near(const double *p, f64_mask m) { return _mm256_and_pd(f64_load(p), m); }
 GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v)
 {
     _mm256_maskstore_pd(p, _mm256_castpd_si256(m), v);

@@ -11,6 +11,7 @@
 #define U8_LANES 64
 #define GCH_FUSED 1
 #define GCH_VECTORS 32
+#define GCH_PARTS_ARE_QUICK 1
 
 typedef __m512 f32_vec;
 typedef __mmask16 f32_mask;
@@ -33,6 +34,7 @@ GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high)
     return (f32_mask)(gch_low_bits(high, 16) & ~gch_low_bits(low, 16));
 }
 GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m) { return _mm512_maskz_loadu_ps(m, p); }
+GCH_INLINE f32_vec f32_load_near(const float *p, f32_mask m) { return f32_load_part(p, m); }
 GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v) { _mm512_mask_storeu_ps(p, m, v); }
 GCH_INLINE f32_vec f32_add(f32_vec a, f32_vec b) { return _mm512_add_ps(a, b); }
 GCH_INLINE f32_vec f32_sub(f32_vec a, f32_vec b) { return _mm512_sub_ps(a, b); }
@@ -212,6 +214,7 @@ GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high)
     return (f64_mask)(gch_low_bits(high, 8) & ~gch_low_bits(low, 8));
 }
 GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m) { return _mm512_maskz_loadu_pd(m, p); }
+GCH_INLINE f64_vec f64_load_near(const double *p, f64_mask m) { return f64_load_part(p, m); }
 GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v) { _mm512_mask_storeu_pd(p, m, v); }
 GCH_INLINE f64_vec f64_add(f64_vec a, f64_vec b) { return _mm512_add_pd(a, b); }
 GCH_INLINE f64_vec f64_sub(f64_vec a, f64_vec b) { return _mm512_sub_pd(a, b); }

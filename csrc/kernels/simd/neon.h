@@ -11,6 +11,7 @@
 #define U8_LANES 16
 #define GCH_FUSED 1
 #define GCH_VECTORS 32
+#define GCH_PARTS_ARE_QUICK 0
 
 typedef float32x4_t f32_vec;
 typedef uint32x4_t f32_mask;
@@ -43,6 +44,10 @@ GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m)
     if (vgetq_lane_u32(m, 2)) v = vld1q_lane_f32(p + 2, v, 2);
     if (vgetq_lane_u32(m, 3)) v = vld1q_lane_f32(p + 3, v, 3);
     return v;
+}
+GCH_INLINE f32_vec f32_load_near(const float *p, f32_mask m)
+{
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(vld1q_f32(p)), m));
 }
 GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v)
 {
@@ -168,6 +173,10 @@ GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m)
     if (vgetq_lane_u64(m, 0)) v = vld1q_lane_f64(p, v, 0);
     if (vgetq_lane_u64(m, 1)) v = vld1q_lane_f64(p + 1, v, 1);
     return v;
+}
+GCH_INLINE f64_vec f64_load_near(const double *p, f64_mask m)
+{
+    return vreinterpretq_f64_u64(vandq_u64(vreinterpretq_u64_f64(vld1q_f64(p)), m));
 }
 GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v)
 {

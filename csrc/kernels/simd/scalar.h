@@ -4,6 +4,7 @@
  *   p_vec, p_mask            a register of P_LANES elements; one truth value per lane
  *   p_set1 p_load p_store    any alignment
  *   p_load_part p_store_part only the lanes of a mask are touched in memory; the others load as zero
+ *   p_load_near(p, m)        the same where the other lanes may be read: quicker, unless GCH_PARTS_ARE_QUICK
  *   p_lanes(low, high)       mask of the lanes low <= i < high (the limits may lie outside the register)
  *   p_add p_sub p_mul p_div p_sqrt p_abs p_neg p_min p_max p_round (to nearest, ties to even)
  *   p_fma(a, b, c)           a * b + c, rounded once where the instruction set can (P_FUSED)
@@ -65,6 +66,7 @@
 
 #define U8_LANES 1
 #define GCH_VECTORS 16
+#define GCH_PARTS_ARE_QUICK 1
 
 typedef float f32_vec;
 typedef int f32_mask;
@@ -78,6 +80,7 @@ GCH_INLINE void f32_stream(float *p, f32_vec v) { f32_store(p, v); }
 GCH_INLINE void f32_settle(void) {}
 GCH_INLINE f32_mask f32_lanes(ptrdiff_t low, ptrdiff_t high) { return low <= 0 && high > 0; }
 GCH_INLINE f32_vec f32_load_part(const float *p, f32_mask m) { return m ? *p : 0.0f; }
+GCH_INLINE f32_vec f32_load_near(const float *p, f32_mask m) { return f32_load_part(p, m); }
 GCH_INLINE void f32_store_part(float *p, f32_mask m, f32_vec v)
 {
     if (m) *p = v;
@@ -164,6 +167,7 @@ GCH_INLINE void f64_stream(double *p, f64_vec v) { f64_store(p, v); }
 GCH_INLINE void f64_settle(void) {}
 GCH_INLINE f64_mask f64_lanes(ptrdiff_t low, ptrdiff_t high) { return low <= 0 && high > 0; }
 GCH_INLINE f64_vec f64_load_part(const double *p, f64_mask m) { return m ? *p : 0.0; }
+GCH_INLINE f64_vec f64_load_near(const double *p, f64_mask m) { return f64_load_part(p, m); }
 GCH_INLINE void f64_store_part(double *p, f64_mask m, f64_vec v)
 {
     if (m) *p = v;
