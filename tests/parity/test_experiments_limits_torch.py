@@ -19,7 +19,6 @@ from ganchroma._files import FORMATS
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 from ganchroma.torch.experiments import Config, History, crops, processes, run, sweep, training  # noqa: E402
-from ganchroma.torch.experiments.photographs import photographs  # noqa: E402
 
 SMALL = Config(steps=3, batch=4, width=4)
 DIVERGES = replace(SMALL, optimizer="sgd", lr=1e30)
@@ -27,9 +26,7 @@ DIVERGES = replace(SMALL, optimizer="sgd", lr=1e30)
 
 @pytest.fixture(autouse=True)
 def few_crops(monkeypatch):
-    """Reading and cutting photographs is most of the time of a run as short as these."""
-    noise = np.random.default_rng(0).integers(0, 256, (70, 80, 3), np.uint8)
-    monkeypatch.setattr(training, "photographs", lambda folder: photographs(folder) if folder else ([noise], None))
+    """Cutting photographs is most of the time of a run as short as these."""
     monkeypatch.setattr(training, "_POOL", 16)
     monkeypatch.setattr(training, "_ASKED", 4)
 

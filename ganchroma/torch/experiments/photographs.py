@@ -5,6 +5,7 @@ import io
 import os
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ganchroma._arrays import check_integer
 from ganchroma._files import check_path, read_picture, reason_of
 from ganchroma.torch.experiments.config import check_share
 
-__all__ = ["SIZE", "crops", "cut", "photographs"]
+__all__ = ["SIZE", "crop_sets", "crops", "photographs"]
 
 SIZE = 32
 _SMALLEST = 64  # pixels of the photograph that become a crop of SIZE: below that it would be blurred
@@ -108,11 +109,28 @@ def crops(
     """
     count, gray_share = check_integer(count, "count", 1), check_share(gray_share, "gray_share")
     seed = check_integer(seed, "seed", 0)
-    return cut(photographs(folder)[0], count, gray_share=gray_share, seed=seed)
+    return _cut(photographs(folder)[0], count, gray_share, seed)
 
 
-def cut(pictures: Sequence[_Picture], count: int, *, gray_share: float = 0.0, seed: int) -> Tensor:
-    """`crops` of pictures."""
+def crop_sets(
+    folder: str | os.PathLike[str] | None, asked: Sequence[tuple[int, float, int]]
+) -> tuple[list[Tensor], str | None]:
+    """`crops` for each (count, gray_share, seed), not to be written to, and the checksum that `photographs` gives.
+
+    The last few sets of the photographs that are always there are kept: the runs of a sweep ask for the same again.
+    """
+    if folder is None:
+        return [_kept(*one) for one in asked], None
+    pictures, checksum = photographs(folder)
+    return [_cut(pictures, *one) for one in asked], checksum
+
+
+@lru_cache(maxsize=8)
+def _kept(count: int, gray_share: float, seed: int) -> Tensor:
+    return _cut(photographs()[0], count, gray_share, seed)
+
+
+def _cut(pictures: Sequence[_Picture], count: int, gray_share: float, seed: int) -> Tensor:
     sources = [torch.tensor(picture) for picture in pictures]
     rng = np.random.default_rng(seed)
     made = torch.stack([_crop(sources[rng.integers(len(sources))], rng) for _ in range(count)])

@@ -27,7 +27,7 @@ from ganchroma.stats import ChromaStats
 from ganchroma.torch.experiments.config import Config
 from ganchroma.torch.experiments.history import Gradient, History, Judgement
 from ganchroma.torch.experiments.networks import LATENTS, discriminator, generator
-from ganchroma.torch.experiments.photographs import cut, photographs
+from ganchroma.torch.experiments.photographs import crop_sets
 from ganchroma.torch.learning import color_preference
 from ganchroma.torch.monitor import ChromaMonitor, ColorCollapse
 from ganchroma.torch.search import to_array
@@ -213,9 +213,9 @@ class _Training:
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), config.discriminator_lr, (0.5, 0.999)),
         }
         self.random = torch.Generator().manual_seed(config.seed)
-        pictures, checksum = photographs(config.photographs)
-        self.real = self._in_range(cut(pictures, _POOL, gray_share=config.gray_share, seed=config.seed))
-        self.asked = self._in_range(cut(pictures, _ASKED, seed=config.seed + _OTHERS))
+        sets = (_POOL, config.gray_share, config.seed), (_ASKED, 0.0, config.seed + _OTHERS)
+        crops, checksum = crop_sets(config.photographs, sets)
+        self.real, self.asked = (self._in_range(one) for one in crops)
         self.monitor = ChromaMonitor(head=self._head, value_range=self._range, limit=max(2, config.steps + 1))
         data = ChromaMonitor(value_range=self._range, images=_POOL).update(0, self.real)
         self.history = History(config, data=data, photographs=checksum)
