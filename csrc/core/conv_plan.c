@@ -317,7 +317,7 @@ static enum gch_status plan_scratch(struct gch_conv_plan *plan)
         if (__builtin_add_overflow(staged, times(plane, GCH_CONV_BLOCK), &staged)) return GCH_TOO_LARGE;
         width = most(width, segment->length);
     }
-    width += 2 * GCH_CONV_COLUMNS;
+    width += 2 * GCH_CONV_COLUMNS; /* either side may be read */
     plan->zeros = gch_conv_take(plan, (size_t)width, size);
     if (plan->zeros == NULL) return GCH_NO_MEMORY;
     memset(plan->zeros, 0, (size_t)width * size);

@@ -81,7 +81,7 @@ struct gch_conv_plan {
     struct gch_moments *row_moments;   /* [image][output row] or NULL */
     char *packed;                      /* shared weights, where there is no channel_scale */
     int finite;                        /* whether those weights are */
-    char *zeros;                       /* a row of zeros, and a line on either side */
+    char *zeros;                       /* a row of zeros, and GCH_CONV_COLUMNS on either side */
     ptrdiff_t piece; /* columns of a strip at a time: more of so many taps could not be stopped soon enough */
     struct gch_conv_worker *worker;
     int workers;

@@ -34,7 +34,7 @@ struct gch_conv_products_plan {
     ptrdiff_t width;           /* columns of a row that the kernel reads */
     ptrdiff_t *row; /* where each row of a finds its row of a map under each tap, in elements; -1: zeros */
     char *partial;  /* [slot][plane][map][tap] */
-    char *line;     /* a row of zeros, or of ones where there is no b, and a line on either side */
+    char *line;     /* zeros, or ones where there is no b: a row, and GCH_CONV_COLUMNS on either side */
     struct worker *worker;
     int workers;
 };
@@ -226,15 +226,20 @@ static void sum_taps(const struct gch_conv_products_plan *plan, const struct gch
     }
 }
 
-/* Whether a line on either side of the rows of these maps, and one after those of the image, lies in what was given. */
-static int is_amid(const struct gch_conv_products_plan *plan, ptrdiff_t image, ptrdiff_t map, ptrdiff_t maps)
+/* Whether GCH_CONV_COLUMNS elements on either side of the rows of these maps, and after those of the image, lie in what
+ * was given. Rows of the image that are whole lines are never read past. */
+static int maps_are_amid(const struct gch_conv_products_plan *plan, ptrdiff_t image, ptrdiff_t map,
+                         ptrdiff_t maps)
 {
     const struct gch_conv_product_sum *call = &plan->call;
-    const ptrdiff_t first = image * call->maps + map, last = call->images * call->maps - first - maps;
-    const ptrdiff_t beyond = (call->images - image - 1) * call->planes * call->size[0] * call->size[1];
-    const ptrdiff_t size = call->other[0] * call->other[1];
-    return plan->index == NULL && (call->size[1] % GCH_CONV_COLUMNS == 0 || beyond >= GCH_CONV_COLUMNS) &&
-           (call->b == NULL || (first * size >= GCH_CONV_COLUMNS && last * size >= GCH_CONV_COLUMNS));
+    const ptrdiff_t images_after = call->images - image - 1, maps_before = image * call->maps + map;
+    const ptrdiff_t maps_after = call->images * call->maps - maps_before - maps;
+    const ptrdiff_t image_size = call->planes * call->size[0] * call->size[1];
+    const ptrdiff_t map_size = call->other[0] * call->other[1];
+    if (plan->index != NULL) return 0; /* a copy */
+    if (call->size[1] % GCH_CONV_COLUMNS != 0 && images_after * image_size < GCH_CONV_COLUMNS) return 0;
+    return call->b == NULL ||
+           (maps_before * map_size >= GCH_CONV_COLUMNS && maps_after * map_size >= GCH_CONV_COLUMNS);
 }
 
 static void sum_images(const struct gch_conv_products_plan *plan, ptrdiff_t index, struct worker *worker)
@@ -264,7 +269,7 @@ static void sum_images(const struct gch_conv_products_plan *plan, ptrdiff_t inde
                            .row = worker->row,
                            .offset = plan->offset,
                            .width = plan->width,
-                           .amid = is_amid(plan, image, map, maps),
+                           .amid = maps_are_amid(plan, image, map, maps),
                            .kh = maps * call->kernel[0],
                            .kw = call->kernel[1],
                            .sum = worker->sum,

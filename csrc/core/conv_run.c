@@ -256,8 +256,8 @@ static void set_rows(const struct band *band, const struct gch_conv_segment *seg
     }
 }
 
-/* Whether a line on either side of each of the first `count` rows of the table lies in the input, too. */
-static int is_amid(const struct band *band, ptrdiff_t count)
+/* Whether GCH_CONV_COLUMNS elements on either side of the first `count` rows of the table lie in the input, too. */
+static int rows_are_amid(const struct band *band, ptrdiff_t count)
 {
     const struct gch_conv_call *call = &band->plan->call;
     const ptrdiff_t line = GCH_CONV_COLUMNS * band->size, row = call->size[1] * band->size;
@@ -309,7 +309,8 @@ static void run_strip(const struct band *band, const struct gch_conv_segment *se
         .kh = (int)phase->taps,
         .add = band->channel > 0,
         .skip = band->skip,
-        .amid = dense && !segment->staged && !call->x_last && is_amid(band, GCH_CONV_ROWS + phase->taps - 1),
+        .amid = dense && !segment->staged && !call->x_last &&
+                rows_are_amid(band, GCH_CONV_ROWS + phase->taps - 1),
     };
     set_next(band, &strip, position, py == 0);
     const ptrdiff_t top = (position - band->from + (turned ? GCH_CONV_ROWS - 1 : 0)) * plan->sum_row;

@@ -37,8 +37,8 @@ struct gch_conv_strip {
     const void *const *row;
     const ptrdiff_t *step;   /* per row: elements to the same row of the next channel; 0 for a shared row */
     const ptrdiff_t *offset; /* per kx: output column x reads input column x + offset[kx] */
-    ptrdiff_t width;    /* input columns outside 0 <= column < width count as zero and are not touched ... */
-    int amid;           /* ... unless a line on either side of every row may be */
+    ptrdiff_t width;         /* input columns outside 0 <= column < width count as zero */
+    int amid; /* whether GCH_CONV_COLUMNS elements on either side of a row may be read; else none is */
     const void *weight; /* packed [channel][kx][ky][filter] */
     void *
         sum; /* output row r, filter f, column x: sum[r * sum_row + f * sum_filter + x]; aligned where streamed */
@@ -133,8 +133,8 @@ struct gch_conv_products {
     ptrdiff_t planes, size[2];
     const void *const *row;  /* [tap row * size[0] + y]: what row y of a meets; none may be missing */
     const ptrdiff_t *offset; /* per kx */
-    ptrdiff_t width; /* columns of a row outside 0 <= column < width count as zero and are not touched ... */
-    int amid;        /* ... unless a line on either side of every row may be, and one after a */
+    ptrdiff_t width;         /* columns of a row outside 0 <= column < width count as zero */
+    int amid; /* whether GCH_CONV_COLUMNS elements on either side of a row, and after rows of a, may be read */
     ptrdiff_t kh, kw;
     void *sum; /* (planes, kh, kw) of a larger one */
     ptrdiff_t sum_plane, sum_row;

@@ -4,8 +4,8 @@
  * Gives: FN(conv_products), FN(conv_merge), FN(conv_fold) for the table.
  *
  * The tile is PLANES planes x ROWS rows of the table x COLUMNS taps, one register of sums each, kept over a block of
- * pixels: 12 loads for 27 multiply-adds where it is 3 x 3 x 3. Where registers are too few, one row of it after the other
- * meets the same block. Tiles differ between instruction sets, the order of every sum does not.
+ * pixels: 12 loads for 27 multiply-adds where it is 3 x 3 x 3. Where registers are too few, one row of it after the
+ * other meets the same block. Tiles differ between instruction sets, the order of every sum does not.
  */
 enum {
     FN(PRODUCT_PLANES) = GCH_VECTORS >= 32 ? 6 : 3, /* at most */
@@ -14,8 +14,8 @@ enum {
 };
 
 /* One register's width of columns, over the rows first[0] <= y < last[0] of a block. Lanes that are not there
- * are zero on both sides: zero times infinity must not come from them. PLANES, ROWS, COLUMNS and masked (see conv_input)
- * are constants at every call. */
+ * are zero on both sides: zero times infinity must not come from them. PLANES, ROWS, COLUMNS and masked (see
+ * conv_input) are constants at every call. */
 GCH_INLINE void FN(product_column)(const int PLANES, const int ROWS, const int COLUMNS, const int masked,
                                    const struct gch_conv_products *s, const REAL *a, const void *const *row,
                                    const ptrdiff_t *offset, const ptrdiff_t first[2], const ptrdiff_t last[2],

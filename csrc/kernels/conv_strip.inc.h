@@ -26,8 +26,8 @@ GCH_INLINE V(vec) FN(conv_input)(int masked, const REAL *p, V(mask) inside)
                                      : V(load)(p);
 }
 
-/* Where column x begins to prefetch, and how many elements a tile does. Channels a multiple of 64 KiB apart share the sets
- * of a cache: there, what is fetched drives out the lines of which a tile of half a line leaves half to the next. */
+/* Where column x begins to prefetch, and how many elements a tile does. Channels a multiple of 64 KiB apart share the
+ * sets of a cache: there, what is fetched drives out the lines of which a tile of half a line leaves half to the next. */
 GCH_INLINE const REAL *FN(conv_ahead)(const struct gch_conv_strip *s, ptrdiff_t x, ptrdiff_t *count)
 {
     enum { FAR = (64 << 10) / (int)sizeof(REAL), HALF_LINE = LANES * (int)sizeof(REAL) < GCH_ALIGNMENT };
@@ -118,9 +118,9 @@ GCH_INLINE void FN(conv_short_column)(const int KH, const int OUT, const int mas
     }
 }
 
-/* Dense rows. KH, KW, OUT, edge and by are constants at every call: KW columns, each `turn` from the one before, of which the
- * first, the last or none needs a mask, `by` which it is taken; where KW is 0, any columns, and edge says whether they
- * do. A masked load costs more than another. */
+/* Dense rows. KH, KW, OUT, edge and by are constants at every call: KW columns, each `turn` from the one before; where
+ * KW is 0, any columns. `edge` says which need a mask, all or none where KW is 0, and `by` how what lies outside is
+ * left out (see conv_input). A masked load costs more than another. */
 GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const int edge, const int by,
                               const ptrdiff_t turn, const struct gch_conv_strip *s, ptrdiff_t x,
                               const V(mask) * masks)
@@ -142,8 +142,9 @@ GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const i
         next += s->next_step;
         GCH_UNROLL
         for (int kx = 0; kx < KW; ++kx) {
-            const int here = kx == 0 ? FN(CONV_FIRST) : kx == KW - 1 ? FN(CONV_LAST) : FN(CONV_EVERY);
-            const int masked = edge == here || edge == FN(CONV_EVERY) ? by : 0;
+            const int outside = edge == FN(CONV_EVERY) || (edge == FN(CONV_FIRST) && kx == 0) ||
+                                (edge == FN(CONV_LAST) && kx == KW - 1);
+            const int masked = outside ? by : 0;
             if (KW == 2)
                 FN(conv_short_column)(KH, OUT, masked, row, kx * turn, masks[kx], weight, sum);
             else
@@ -202,8 +203,8 @@ GCH_INLINE void FN(conv_tile_any)(const int OUT, const int masked, const int ski
     FN(conv_leave)(s, OUT, s->sum, x, sum);
 }
 
-/* Whether columns fall, each one before the last, where that is worth code of its own: in gradients of inputs, and where
- * phases run one by one. */
+/* Whether columns fall, each one before the last, where that is worth code of its own: in gradients of inputs, and
+ * where phases run one by one. */
 GCH_INLINE int FN(conv_falls)(const int KH, const int OUT, const struct gch_conv_strip *s)
 {
     const int worth = KH == 3 || (KH == 2 && OUT == 3 && GCH_VECTORS < 32);
@@ -216,7 +217,7 @@ GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const ptrdiff_t turn
 {
     const int falling = turn < 0, short_ones = KH == 2 && OUT == 3 && falling && GCH_VECTORS < 32;
     const int KW = KH == 3 ? 3 : KH == 7 && OUT == 3 && !falling ? 7 : short_ones ? 2 : 0;
-    const int near = FN(CONV_NEAR), part = FN(CONV_PART), some = GCH_PARTS_ARE_QUICK ? part : near;
+    const int part = FN(CONV_PART), by = GCH_PARTS_ARE_QUICK ? part : FN(CONV_NEAR);
     ptrdiff_t least = 0, most = 0;
     int neighbours = KW > 0 && s->kw == KW;
     V(mask) masks[FN(CONV_MOST_TAPS)] = {V(lanes)(0, LANES)};
@@ -229,8 +230,8 @@ GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const ptrdiff_t turn
         const ptrdiff_t before = x + least, after = s->width - (x + LANES + most);
         const int inside = before >= 0 && after >= 0;
         const ptrdiff_t beside = -(before < after ? before : after);
-        const int may = GCH_PARTS_ARE_QUICK || (s->amid && beside <= GCH_CONV_COLUMNS);
-        const int sides = may && neighbours && (KH == 3 || short_ones);
+        const int quick = GCH_PARTS_ARE_QUICK || (s->amid && beside <= GCH_CONV_COLUMNS);
+        const int own_edges = quick && neighbours && (KH == 3 || short_ones);
         for (int kx = 0; KH > 0 && !inside && kx < s->kw; ++kx)
             masks[kx] = V(lanes)(-(x + s->offset[kx]), s->width - (x + s->offset[kx]));
         if (KH == 0 && s->skip)
@@ -241,17 +242,17 @@ GCH_INLINE void FN(conv_tiles)(const int KH, const int OUT, const ptrdiff_t turn
             FN(conv_tile_any)(OUT, part, 0, s, x);
         else if (KW > 0 && neighbours && inside)
             FN(conv_tile)(KH, KW, OUT, FN(CONV_NONE), 0, turn, s, x, masks);
-        else if (sides && before == -1 && after >= 0)
-            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_LAST) : FN(CONV_FIRST), some, turn, s, x, masks);
-        else if (sides && before >= 0 && after == -1)
-            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_FIRST) : FN(CONV_LAST), some, turn, s, x, masks);
+        else if (own_edges && before == -1 && after >= 0)
+            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_LAST) : FN(CONV_FIRST), by, turn, s, x, masks);
+        else if (own_edges && before >= 0 && after == -1)
+            FN(conv_tile)(KH, KW, OUT, falling ? FN(CONV_FIRST) : FN(CONV_LAST), by, turn, s, x, masks);
         else if (inside)
             FN(conv_tile)(KH, 0, OUT, FN(CONV_NONE), 0, turn, s, x, masks);
-        else if (sides)
-            FN(conv_tile)(KH, KW, OUT, FN(CONV_EVERY), some, turn, s, x, masks);
-        else if (may)
-            FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), some, turn, s, x, masks);
-        else
+        else if (own_edges)
+            FN(conv_tile)(KH, KW, OUT, FN(CONV_EVERY), by, turn, s, x, masks);
+        else if (quick)
+            FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), by, turn, s, x, masks);
+        else /* never, where parts are quick */
             FN(conv_tile)(KH, 0, OUT, FN(CONV_EVERY), part, turn, s, x, masks);
     }
 }

@@ -1,5 +1,6 @@
 """The path of colour in numbers: one stage after the other, from the features to the screen."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -89,14 +90,14 @@ def measure_features(features: NDArray[Any], layer: OutputLayer) -> dict[str, An
     count = np.maximum(finite.sum(axis=(0, 2, 3)), 1)
     energy = np.square(values, dtype=np.float64).sum(axis=(0, 2, 3)) / count
     means = values.sum(axis=(0, 2, 3), dtype=np.float64) / count
-    samples, pixels = ([take(one) for one in heard] for take in (lambda one: _patches(one, layer), _pixels))
+    participation, places = _largest_participation(heard, lambda one: _patches(one, layer))
     return {
         "channels": features.shape[1],
         "energy": float(np.mean(energy)),
         "mean_share": float(np.mean(means**2) / np.mean(energy)) if energy.any() else None,
-        "participation_ratio": _largest_participation(samples),
-        "channel_participation_ratio": _largest_participation(pixels),
-        "places": len(samples[0]),
+        "participation_ratio": participation,
+        "channel_participation_ratio": _largest_participation(heard, _pixels)[0],
+        "places": places,
         "nonfinite_share": float(1 - finite.mean()),
     }
 
@@ -113,15 +114,19 @@ def _as_heard(features: NDArray[Any], layer: OutputLayer) -> list[NDArray[Any]]:
     return heard or [features]
 
 
-def _largest_participation(samples: list[NDArray[np.float64]]) -> float | None:
-    """Of the first samples; where that is small, the largest of any."""
-    largest = None
-    for rows in samples:
+def _largest_participation(
+    heard: list[NDArray[Any]], take: Callable[[NDArray[Any]], NDArray[np.float64]]
+) -> tuple[float | None, int]:
+    """Of samples of the first features; where that is small, the largest of any. And how many samples there are."""
+    largest, count = None, 0
+    for features in heard:
+        rows = take(features)
+        count = len(rows)
         ratio = _participation(rows[np.isfinite(rows).all(axis=1)])
         largest = max(filter(None, (largest, ratio)), default=None)
         if largest is not None and largest >= COLLAPSED_PARTICIPATION:
             break
-    return largest
+    return largest, count
 
 
 def _pixels(features: NDArray[Any]) -> NDArray[np.float64]:
@@ -155,11 +160,14 @@ def _participation(samples: NDArray[np.float64]) -> float | None:
     if count < 2:
         return None
     centred = samples - samples.mean(axis=0)
-    gram = centred.T @ centred if centred.shape[1] < count else centred @ centred.T
-    trace_one = np.trace(gram) / count
-    if trace_one <= 1e-12 * max(float(np.mean(samples**2)), 1e-300) * samples.shape[1]:
+    energy = np.square(centred).sum()
+    if energy / count <= 1e-12 * max(float(np.mean(samples**2)), 1e-300) * samples.shape[1]:
         return None
-    trace_two = float(np.sum(gram**2)) / count**2
+    # Of mean square one, float32 holds the products: most of the time of a diagnosis, of which two digits are read.
+    even = (centred / np.sqrt(energy / centred.size)).astype(np.float32)
+    gram = even.T @ even if even.shape[1] < count else even @ even.T
+    trace_one = float(even.shape[1])
+    trace_two = float(np.square(gram, dtype=np.float64).sum()) / count**2
     # n samples of a white spectrum alone would give tr(C)^2 / n: that part is not the features'.
     trace_two = max(trace_two - trace_one**2 / count, 1e-12 * trace_one**2)
     return float(min(trace_one**2 / trace_two, samples.shape[1]))
