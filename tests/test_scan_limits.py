@@ -41,6 +41,7 @@ def pictures(tmp_path_factory):
         ({"out": "link.npz"}, r"out is .*data\.npz, which is scanned"),
         ({"out": "a.csv", "records": "a.csv"}, r"records is a\.csv, and so is out; accepted: two files"),
         ({"out": "no/a.npz"}, r"out is no/a\.npz, but there is no folder no; make it first"),
+        ({"out": "a.PNG"}, r"out is a\.PNG, the name of a picture; accepted: another ending"),
         ({"html": "."}, r"html is \., a folder; accepted: a file"),
     ],
 )
