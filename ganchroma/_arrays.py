@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 FLOATS = ("float16", "float32", "float64")
 _MOST = sys.float_info.max
-_MOST_ITEMS = 100  # of a list are looked through for what is wrong
+_MOST_ITEMS, _MOST_LEVELS = 100, 4  # of a list are looked through for what is wrong
 
 _LINE = 64
 _LARGE = 1 << 22  # bytes
@@ -94,10 +94,12 @@ def _described(value: Any) -> str:
     return "None" if value is None else f"an object of type {type(value).__name__}"
 
 
-def tensor_hint(value: Any, name: str) -> str:
+def tensor_hint(value: Any, name: str, levels: int = _MOST_LEVELS) -> str:
     """The call that makes a tensor, or the first such of a list, readable; nothing if `value` is not one we know."""
     if isinstance(value, list | tuple):
-        hints = (tensor_hint(item, f"{name}[{place}]") for place, item in enumerate(value[:_MOST_ITEMS]))
+        if levels == 0:  # a list may hold itself
+            return ""
+        hints = (tensor_hint(item, f"{name}[{place}]", levels - 1) for place, item in enumerate(value[:_MOST_ITEMS]))
         return next(filter(None, hints), "")
     device = getattr(getattr(value, "device", None), "type", "cpu")
     layout = str(getattr(value, "layout", ""))

@@ -284,7 +284,7 @@ def read_npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool
         version = np.lib.format.read_magic(head)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = header(head)
-    except ValueError:
+    except Exception:  # NumPy has Python parse it, and that fails in many ways
         raise ValueError("it does not begin as a .npy file does") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not opened, they can run code; save arrays of numbers")

@@ -1,6 +1,7 @@
 """Batches of RGB images: what every function that takes pictures does with them."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -26,7 +27,7 @@ def check_value_range(value_range: Any, name: str = "value_range") -> tuple[floa
         If low is not below high, or the range is so large or small that numbers measured in it would not be right.
     """
     try:
-        pair = tuple(value_range)
+        pair = tuple(islice(value_range, 3))  # there may be no end of them
     except TypeError:
         pair = ()
     if len(pair) != 2 or isinstance(value_range, str | bytes):

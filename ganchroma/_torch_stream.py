@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import FLOATS, as_array, check_number, check_word, shown
+from ganchroma._arrays import FLOATS, as_array, check_integer, check_number, check_word, shown
 from ganchroma.runtime import check_threads, resolve_threads
 
 Array = NDArray[Any]
@@ -250,6 +250,7 @@ class TorchGenerator:
 
     def orders(self, rows: int, columns: int) -> Array:
         """(rows, columns): each column the numbers 0 to rows - 1 in an order of its own."""
+        rows, columns = check_integer(rows, "rows", 0), check_integer(columns, "columns", 0)
         order = np.empty((rows, columns), np.int64)
         for column in range(columns):
             order[:, column] = self.randperm(rows)

@@ -150,6 +150,10 @@ class _Start:
     def __init__(self, layer: OutputLayer, features: Any, threads: int | None) -> None:
         self.layer, self.features, self.threads = layer, features, threads
         moments = layer.moments(features, linear=True, threads=threads)
+        if moments.count == 0:
+            parts = [part for part in (layer.weight, layer.bias, layer.channel_scale) if part is not None]
+            whose = "features" if all(np.isfinite(part).all() for part in parts) else "layer"
+            raise ValueError(f"{whose} must be finite: with its NaN or infinite values no pixel is left to measure")
         self.bias = np.zeros(3) if layer.bias is None else layer.bias.astype(np.float64)
         self.mean = moments.mean - self.bias  # of what the filters alone make
         self.covariance = moments.covariance

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma._arrays import as_array, check_flag
-from ganchroma._geometry import Geometry, IntPair, PaddingLike, Pads, Pair
+from ganchroma._geometry import Geometry, IntPair, PaddingLike, Pads, Pair, check_pair
 from ganchroma._images import is_value_range
 from ganchroma.activation import ActivationLike, activate, activation_name, parse_activation
 from ganchroma.conv import Array, Head, forward, make_head, records
@@ -241,7 +241,7 @@ class OutputLayer:
 
     def output_size(self, size: Pair) -> Pair:
         """Height and width of the image of features with that height and width."""
-        return self.geometry.output_size(size)
+        return self.geometry.output_size(check_pair(size, "size", 1))
 
     @property
     def filters(self) -> Array:

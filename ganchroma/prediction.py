@@ -75,7 +75,10 @@ def predict(layer: OutputLayer, feature_moments: FeatureMoments, features: Any =
     array([-0.03, -0.19, -0.04])
     """
     _check(layer, feature_moments)
-    linear = feature_moments.linear(layer.filters, layer.bias, layer.output_scale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        linear = feature_moments.linear(layer.filters, layer.bias, layer.output_scale)
+    if not np.isfinite(linear.total).all():
+        raise ValueError("layer gives values whose squares overflow float64 (beyond about 1e150); scale its weight")
     if features is None:
         drawn, method = _drawn(layer, feature_moments, linear), "scale mixture"
     else:
@@ -297,6 +300,10 @@ def _check(layer: Any, moments: Any) -> None:
     _check_moments(moments)
     if layer.out_channels != 3:
         raise ValueError(f"layer must have 3 filters (R, G, B), got {layer.out_channels}")
+    for name in ("weight", "bias"):
+        part = getattr(layer, name)
+        if part is not None and not np.isfinite(part).all():
+            raise ValueError(f"layer must be finite; its {name} holds NaN or infinite values")
     if (layer.geometry, layer.in_channels) != (moments.geometry, moments.channels):
         raise ValueError(
             f"feature_moments are of another layer: {moments.geometry} of {moments.channels} channels; make them with "

@@ -38,7 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import check_number, shown
+from ganchroma._arrays import check_integer, check_number, shown
 from ganchroma._torch_stream import TorchGenerator, check_range
 from ganchroma.runtime import resolve_threads
 
@@ -115,6 +115,7 @@ class Stream:
 
     def orders(self, rows: int, columns: int) -> NDArray[Any]:
         """(rows, columns): each column the numbers 0 to rows - 1 in an order of its own."""
+        rows, columns = check_integer(rows, "rows", 0), check_integer(columns, "columns", 0)
         keys = np.empty((rows, columns))
         self.uniform(keys, 0.0, 1.0)
         order = np.empty((rows, columns), np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
-from ganchroma._arrays import as_array, check_integer
+from ganchroma._arrays import as_array, check_integer, check_word, shown
 from ganchroma._files import check_path, npz_bytes, open_regular, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
@@ -29,6 +29,7 @@ _COUNTS = (
     *("images", "pixels", "measured", "nonfinite", "gray_images", "position_images"),
     *("gray_0", "gray_1", "gray_2", "clipped_low", "clipped_high", "near_low", "near_high"),
 )
+_KINDS = {"none": None, "bytes": True, "floats": False}
 _MATRIX = np.array([[0, 1, 2], [1, 3, 4], [2, 4, 5]])
 _NO_SIZE, _MIXED_SIZES = (0, 0), (-1, -1)
 _POSITION_UNIT = 2.0**-32  # of the range, for floats; bytes are summed as they are
@@ -259,7 +260,7 @@ class ChromaStats:
 
     def count(self, name: str) -> int:
         """One of the counts of the state, e.g. "images", "pixels", "gray_images"."""
-        return int(self._counts[_COUNTS.index(name)])
+        return int(self._counts[_COUNTS.index(check_word(name, "name", _COUNTS))])
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -356,7 +357,7 @@ class ChromaStats:
             "chroma_samples": np.array(self.chroma_samples or 0),
             "moments_only": np.array(self.moments_only),
             "value_range": np.array(self.value_range or (), np.float64),
-            "kind": np.array({None: "none", True: "bytes", False: "floats"}[self._bytes]),
+            "kind": np.array(next(kind for kind, is_bytes in _KINDS.items() if is_bytes is self._bytes)),
             "counts": self._counts,
             "sums": self._sums,
             "extremes": self._extremes,
@@ -406,15 +407,18 @@ class ChromaStats:
         KeyError, TypeError, ValueError
             If it is none, or comes from a newer version.
         """
-        version = int(state["version"])
+        if not isinstance(state, Mapping):
+            raise TypeError(f"state must be a mapping of arrays, as ChromaStats.state() gives it; got {shown(state)}")
+        version = _entry(state, "version", np.int64, ()).item()
         if not 1 <= version <= VERSION:
             raise ValueError(f"it has version {version}, this program reads versions 1 to {VERSION}")
-        shape = (min(state["value_range"].size, 2),)
+        shape = (min(np.size(state["value_range"]), 2),)
         value_range = tuple(_entry(state, "value_range", np.float64, shape).tolist()) or None
-        samples = int(state["chroma_samples"]) if version > 1 else 0
+        samples = _entry(state, "chroma_samples", np.int64, ()).item() if version > 1 else 0
         moments_only = _entry(state, "moments_only", np.bool_, ()).item() if version > 2 else False
-        stats = cls(value_range, state["layout"].item(), state["quantize"].item(), samples or None, moments_only)
-        stats._bytes = {"none": None, "bytes": True, "floats": False}[state["kind"].item()]
+        layout, quantize, kind = (np.asarray(state[name]).tolist() for name in ("layout", "quantize", "kind"))
+        stats = cls(value_range, layout, quantize, samples or None, moments_only)
+        stats._bytes = _KINDS[check_word(kind, "kind", _KINDS)]
         stats._counts = _entry(state, "counts", np.int64, (len(_COUNTS),))
         stats._sums = _entry(state, "sums", np.int64, (18, _sums.LIMBS))
         stats._extremes = _entry(state, "extremes", np.float64, (2,))
@@ -427,7 +431,7 @@ class ChromaStats:
             stats._bytes and stats.value_range != BYTE_RANGE
         ):
             raise ValueError(f"its value_range {stats.value_range} does not fit its images")
-        height, width = (int(length) for length in state["size"])
+        height, width = _entry(state, "size", np.int64, (2,)).tolist()
         stats._size = (height, width)
         if (stats._size == _NO_SIZE) != (is_bytes is None):
             raise ValueError(f"its size {stats._size} does not fit its images")
@@ -439,6 +443,8 @@ class ChromaStats:
 
 def _entry(state: Mapping[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
     array = state[name]
+    if not isinstance(array, np.ndarray | np.generic):
+        raise TypeError(f"{name} must be an array, as ChromaStats.state() gives it; got {shown(array)}")
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{name} has dtype {array.dtype} and shape {array.shape}, not {np.dtype(dtype)} and {shape}")
     return array

@@ -55,11 +55,9 @@ def file_calls():
     latent, natural = generator.sample_latent(1, rng=1), gch.color.NATURAL
     return calls | {
         "ChromaStats.state": (stats.state, {}),
-        "ChromaStats.from_state": (gch.ChromaStats.from_state, {"state": stats.state()}),
         "ChromaStats.save": (stats.save, {"path": "saved.npz"}),
         "ChromaStats.save nowhere": (partial(refused, stats.save), {"path": "no/saved.npz"}),
         "ChromaStats.empty_like": (stats.empty_like, {}),
-        "ChromaStats.count": (stats.count, {"name": "images"}),
         "ChromaStats +": (lambda other: stats + other, {"other": stats}),
         "ChromaSummary.to_dict": (stats.summary().to_dict, {}),
         "ColorMoments.allclose": (natural.allclose, {"other": natural}),
@@ -94,11 +92,8 @@ def file_calls():
         "Stream": (gch.rng.Stream, {"key": 1}),
         "Stream.uniform": (stream.uniform, {"out": out, "low": 0.0, "high": 1.0}),
         "Stream.normal": (stream.normal, {"out": out, "mean": 0.0, "std": 1.0}),
-        "Stream.orders": (stream.orders, {"rows": 3, "columns": 5}),
         "TorchGenerator.initial_seed": (torch_stream.initial_seed, {}),
         "TorchGenerator.manual_seed": (torch_stream.manual_seed, {"seed": 1}),
         "TorchGenerator.get_state": (torch_stream.get_state, {}),
-        "TorchGenerator.orders": (torch_stream.orders, {"rows": 3, "columns": 5}),
-        "OutputLayer.output_size": (layer.output_size, {"size": (8, 9)}),
         "show_runtime": (runtime_info, {}),  # what it prints
     }

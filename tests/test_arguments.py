@@ -1,5 +1,7 @@
 """Wrong arguments that are no arrays: each error names the argument, what was given and what is accepted."""
 
+import itertools
+import operator
 import re
 
 import numpy as np
@@ -112,6 +114,13 @@ def test_moments_are_real_numbers_within_float64():
     for low in (np.complex64(0), np.array(0j)):
         with pytest.raises(TypeError, match=r"^value_range\[0\] must be a number, got "):
             gch.ColorMoments(1, [0, 0, 0], np.eye(3), (low, 1))
+
+
+def test_a_range_is_not_read_to_its_end():
+    numbers = itertools.repeat(0.0, 10**6)
+    with pytest.raises(TypeError, match="value_range must be a pair of numbers"):
+        gch.ChromaStats(numbers)
+    assert operator.length_hint(numbers) == 10**6 - 3
 
 
 def test_paths_are_no_numbers(tmp_path):

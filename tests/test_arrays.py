@@ -89,6 +89,8 @@ def test_dlpack_is_read_without_a_copy():
 
 # -- what is refused ------------------------------------------------------------------------------------------------
 
+_ENDLESS = [1.0]
+_ENDLESS.append(_ENDLESS)
 REFUSED = {
     "bytes": (np.zeros(3, np.uint8), TypeError, r"x has dtype uint8; accepted: float16, float32, float64; cast it"),
     "integers": ([1, 2], TypeError, r"x has dtype int64; .*\.astype\(np\.float32\)"),
@@ -101,6 +103,7 @@ REFUSED = {
     "holes": ([1.0, None], TypeError, r"x must be an array .*; got a list of NoneType, float$"),
     "object": (object(), TypeError, r"x must be an array .*; got an object of type object"),
     "objects": (np.array([None]), TypeError, r"x has dtype object; accepted: float16"),
+    "a list in itself": (_ENDLESS, TypeError, r"x can't be read as an array: .*dimension"),
     "ragged": ([[1.0], [1.0, 2.0]], TypeError, r"x can't be read as an array: .*inhomogeneous"),
     "dates": (np.array(["2020-01-01"], "M8[D]"), TypeError, r"x has dtype datetime64\[D\]"),
     "records": (np.zeros(2, "f4,f4"), TypeError, r"x has dtype \["),

@@ -184,6 +184,12 @@ def test_a_head_without_bias_that_can_not_is_refused():
         (lambda: gch.calibrate(G.head, FEATURES, target=3), TypeError, "target must be a ColorMoments"),
         (lambda: gch.calibrate(G.head, FEATURES, bias=1), TypeError, "bias must be True or False"),
         (lambda: gch.calibrate(G.head, FEATURES[:0]), ValueError, "features is empty"),
+        (lambda: gch.calibrate(G.head, FEATURES * np.nan), ValueError, "features must be finite"),
+        (
+            lambda: gch.calibrate(G.head.replace(weight=G.head.weight * np.nan), FEATURES),
+            ValueError,
+            "layer must be fin",
+        ),
         (lambda: gch.calibrate(G.head, FEATURES[:, :3]), ValueError, "x has shape"),
         (
             lambda: gch.calibrate(G.head, FEATURES, target=gch.ColorMoments.empty((0, 1))),

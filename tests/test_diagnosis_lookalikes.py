@@ -176,6 +176,14 @@ def test_a_weight_that_is_no_number_is_the_answer(value, given):
     assert not found.evidence.unrelated
 
 
+@pytest.mark.parametrize(("name", "words"), [("weight", "weights"), ("bias", "biases")])
+def test_a_head_alone_tells_what_is_no_number(name, words):
+    layer = sound_layer()
+    part = np.full((3,), np.nan, np.float32) if name == "bias" else layer.weight * np.nan
+    notes = gch.diagnose(layer=layer.replace(**{name: part})).notes
+    assert f"the head's {words} hold NaN or infinite values: look there first" in notes
+
+
 @pytest.mark.parametrize(("lost", "answered"), [(0.1, "healthy"), (0.5, "not_finite")])
 def test_a_share_of_pixels_that_are_no_numbers(lost, answered):
     pictures = photographs().astype(np.float32) / 255

@@ -116,6 +116,10 @@ def test_headers_are_not_believed(folder):
         np.lib.format.write_array_header_1_0(stream, {**start, "descr": "|V0", "shape": (2**40,)})
     with pytest.raises(ValueError, match=r"^a\.npy: it holds items of no bytes"):
         read_arrays("a.npy")
+    for text in (b"[" * 99, b"-" * 9000 + b"1"):  # what Python's tokenizer and its parser fail at
+        (folder / "a.npy").write_bytes(b"\x93NUMPY\x01\0" + len(text).to_bytes(2, "little") + text)
+        with pytest.raises(ValueError, match=r"^a\.npy: it does not begin as a \.npy file does$"):
+            read_arrays("a.npy")
 
 
 def test_archives_may_hold_other_things_too(folder):

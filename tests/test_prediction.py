@@ -296,6 +296,16 @@ def test_theory_agrees_with_draws():
     assert names == ["initialiser", "normal(0,", "default", "xavier", "kaiming,"]
 
 
+@pytest.mark.parametrize("name", ["weight", "bias"])
+def test_a_layer_that_holds_no_numbers_is_refused(name):
+    layer = gch.OutputLayer(np.ones((3, 4, 3, 3)), np.ones(3))
+    moments = gch.FeatureMoments.from_features(np.random.default_rng(0).normal(size=(2, 4, 8, 8)), layer)
+    with pytest.raises(ValueError, match=f"layer must be finite; its {name} holds NaN or infinite values"):
+        gch.predict(layer.replace(**{name: getattr(layer, name) * np.nan}), moments)
+    with pytest.raises(ValueError, match="layer gives values whose squares overflow float64"):
+        gch.predict(layer.replace(weight=layer.weight * 1e200), moments)
+
+
 def test_features_too_small_for_the_whole_layer_are_not_added_to_others():
     layer = gch.OutputLayer(np.ones((5, 3, 2, 2)), transposed=True, stride=4)
     small, large = (gch.FeatureMoments.from_features(np.ones((2, 5, *size)), layer) for size in ((1, 1), (8, 8)))

@@ -1,9 +1,12 @@
 """Scanning where something would be lost, waited for for ever, or counted wrongly."""
 
 import contextlib
+import json
+import math
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +23,8 @@ from pictures import as_tar, make_pictures, reference, scan
 from support import need_tool, run_python, smooth_picture
 
 from ganchroma import cli
-from ganchroma.scanning import engines, measuring, places
+from ganchroma._files import npz_bytes
+from ganchroma.scanning import checkpoint, engines, measuring, places
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -37,6 +41,7 @@ def pictures(tmp_path_factory):
         ({"out": "link.npz"}, r"out is .*data\.npz, which is scanned"),
         ({"out": "a.csv", "records": "a.csv"}, r"records is a\.csv, and so is out; accepted: two files"),
         ({"out": "no/a.npz"}, r"out is no/a\.npz, but there is no folder no; make it first"),
+        ({"out": "a.PNG"}, r"out is a\.PNG, the name of a picture; accepted: another ending"),
         ({"html": "."}, r"html is \., a folder; accepted: a file"),
     ],
 )
@@ -307,6 +312,59 @@ def test_folders_that_link_to_each_other_are_seen_once(tmp_path):
             (folder / f"to_{other.name}").symlink_to(other)
     Image.fromarray(smooth_picture()).save(folders[3] / "a.png")
     assert scan(tmp_path).images == 1
+
+
+def test_a_link_that_leads_nowhere_takes_no_other_file_along(tmp_path):
+    Image.fromarray(smooth_picture()).save(tmp_path / "a.png")
+    for name in ("b", "c.png"):
+        (tmp_path / name).symlink_to(name)
+    found = scan(tmp_path)
+    assert found.images == 1
+    assert [os.path.basename(name) for name, _ in found.unreadable] == ["b", "c.png"]
+    assert all("symbolic links" in reason for _, reason in found.unreadable)
+
+
+def test_folders_may_lie_deep_in_each_other(tmp_path):
+    Image.fromarray(smooth_picture()).save(tmp_path / "z.png")
+    folder = os.path.join(tmp_path, *["f"] * 30)
+    os.makedirs(folder)
+    shutil.copy(tmp_path / "z.png", folder)
+    before = sys.getrecursionlimit()
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    try:
+        sys.setrecursionlimit(depth + 25)
+        names = [found.place.path for found in places.find([str(tmp_path)])]
+    finally:
+        sys.setrecursionlimit(before)
+    assert names == [os.path.join(folder, "z.png"), str(tmp_path / "z.png")]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"settings": 5}, "'int' object is not iterable"),
+        ({"settings": None}, "no entry 'settings'"),
+        ({"seconds": "x"}, "could not convert"),
+        ({"seconds": math.inf}, "inf seconds can't be"),
+        ({"record_bytes": -5}, "-5 bytes of records"),
+        ({"done": 1}, "its counts contradict each other"),
+        ({"histogram": [2**62] * 64}, "its counts contradict each other"),
+        ({"histogram": [-1, 1] + [0] * 62}, "its counts contradict each other"),
+        ({"unreadable": [["a.png", ""]]}, "its counts contradict each other"),
+        ({"grayest": [[0.0, 1, ["a.png", "", "x"]]]}, "invalid literal"),
+        ({"grayest": [[0.0, 1, 5]]}, "int"),
+    ],
+)
+def test_progress_that_no_scan_left_is_refused(tmp_path, change, reason):
+    checkpoint.save(tmp_path / "s.npz.progress", checkpoint.Progress(measuring.Part()), {})
+    arrays = dict(np.load(tmp_path / "s.npz.progress"))
+    told = json.loads(arrays["progress"].tobytes()) | change
+    arrays["progress"] = np.frombuffer(json.dumps({k: v for k, v in told.items() if v is not None}).encode(), np.uint8)
+    (tmp_path / "s.npz.progress").write_bytes(npz_bytes(arrays))
+    with pytest.raises(ValueError, match=rf"s\.npz\.progress: it can't be gone on from: .*{reason}.*; start anew"):
+        scan(tmp_path, out=tmp_path / "s.npz", resume=True)
 
 
 def test_an_end_between_the_results_loses_nothing(pictures, tmp_path, monkeypatch):

@@ -417,8 +417,9 @@ class _Search:
         """Where NaN and infinity are, for a reader who must look there first."""
         found = []
         layer, features = self.evidence.layer, self.evidence.features
-        if layer is not None and not np.isfinite(layer.weight).all():
-            found.append("the head's weights hold NaN or infinite values: look there first")
+        for name, part in () if layer is None else (("weights", layer.weight), ("biases", layer.bias)):
+            if part is not None and not np.isfinite(part).all():
+                found.append(f"the head's {name} hold NaN or infinite values: look there first")
         if features is not None and not np.isfinite(features).all():
             found.append("the features hold NaN or infinite values: look before the head first")
         return found

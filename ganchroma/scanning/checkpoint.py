@@ -1,6 +1,7 @@
 """Where an interrupted scan stopped: written beside its state, read to go on."""
 
 import json
+import math
 import os
 import zlib
 from collections.abc import Iterable, Iterator
@@ -110,24 +111,34 @@ def load(path: str, settings: dict[str, Any]) -> Progress | None:
         told = json.loads(arrays.pop("progress").tobytes())
         if told["version"] != VERSION:
             raise ValueError(f"it has version {told['version']}, this program reads version {VERSION}")
+        before = dict(told["settings"])
         part = Part(
             stats=ChromaStats.from_state(arrays),
             histogram=np.array(told["histogram"], np.int64),
             grayest=[_extreme(*entry) for entry in told["grayest"]],
             most_colorful=[_extreme(*entry) for entry in told["most_colorful"]],
-            unreadable=[(name, reason) for name, reason in told["unreadable"]],
+            unreadable=[(str(name), str(reason)) for name, reason in told["unreadable"]],
         )
         if part.histogram.shape != (BINS,):
             raise ValueError(f"its histogram has shape {part.histogram.shape}")
-        progress = Progress(part, int(told["done"]), int(told["checksum"]), int(told["record_bytes"]), told["seconds"])
+        numbers = (int(told["done"]), int(told["checksum"]), int(told["record_bytes"]), float(told["seconds"]))
+        progress = Progress(part, *numbers)
+        images = progress.done - len(part.unreadable)
+        bins = part.histogram.tolist()
+        if not images == part.stats.count("images") == sum(bins) or min(bins) < 0:
+            raise ValueError("its counts contradict each other")
+        if progress.record_bytes < 0 or not 0 <= progress.seconds < math.inf:
+            raise ValueError(f"{progress.record_bytes} bytes of records in {progress.seconds} seconds can't be")
     except Exception as error:  # a damaged file can fail anywhere in what reads it
-        raise ValueError(f"{path}: it can't be gone on from: {error}; start anew without resume") from None
+        reason = f"no entry {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{path}: it can't be gone on from: {reason}; start anew without resume") from None
     settings = json.loads(json.dumps(settings))
-    if told["settings"] != settings:
-        changed = [name for name, value in settings.items() if told["settings"].get(name) != value]
+    if before != settings:
+        changed = [name for name, value in settings.items() if before.get(name) != value]
         raise ValueError(f"{path}: the interrupted scan had other {', '.join(changed)}; start anew without resume")
     return progress
 
 
 def _extreme(rank: float, tie: int, place: list[Any]) -> Extreme:
-    return Extreme(float(rank), int(tie), Place(*place))
+    path, member, *numbers = place
+    return Extreme(float(rank), int(tie), Place(str(path), str(member), *map(int, numbers)))

@@ -73,7 +73,7 @@ def count(paths: Sequence[str], leave: Collection[str] = ()) -> int:
 
 def _listed(paths: Sequence[str], leave: Collection[str]) -> Iterator[Found]:
     for path in paths:
-        for file in _files(path, set()) if os.path.isdir(path) else [_file(path)]:
+        for file in _files(path) if os.path.isdir(path) else [_file(path)]:
             if not (leave and os.path.realpath(file.place.path) in leave):
                 yield file
 
@@ -87,25 +87,35 @@ def _file(path: str) -> Found:
     return Found(Place(path), reason="" if regular else "it is no regular file")
 
 
-def _files(folder: str, seen: set[tuple[int, int]]) -> Iterator[Found]:
+def _files(folder: str) -> Iterator[Found]:
     """Files of a folder and of those in it, by name; links to folders are followed, but each folder is seen once."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [(folder, True)]  # the next one last: folders may lie deeper in each other than calls can
+    while waiting:
+        path, is_folder = waiting.pop()
+        if not is_folder:
+            if is_looked_at(path):
+                yield _file(path)
+            continue
+        try:
+            status = os.stat(path)
+            with os.scandir(path) as entries:
+                listing = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
+        except OSError as error:
+            yield Found(Place(path), reason=reason_of(error))
+            continue
+        here = (status.st_dev, status.st_ino)
+        if here not in seen:
+            seen.add(here)
+            waiting += [(os.path.join(path, name), is_one) for name, is_one in reversed(listing)]
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """A link that can't be followed is taken for one: opening it says why, and the files beside it count."""
     try:
-        status = os.stat(folder)
-        with os.scandir(folder) as entries:
-            listing = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-    except OSError as error:
-        yield Found(Place(folder), reason=reason_of(error))
-        return
-    here = (status.st_dev, status.st_ino)
-    if here in seen:
-        return
-    seen.add(here)
-    for name, is_folder in listing:
-        path = os.path.join(folder, name)
-        if is_folder:
-            yield from _files(path, seen)
-        elif is_looked_at(name):
-            yield _file(path)
+        return entry.is_dir()
+    except OSError:
+        return True
 
 
 def absolute(paths: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from ganchroma._files import check_path
 from ganchroma._progress import counter
 from ganchroma.scanning import checkpoint, places
 from ganchroma.scanning.checkpoint import Progress
+from ganchroma.scanning.containers import PICTURES
 from ganchroma.scanning.engines import Parts, Unit
 from ganchroma.scanning.measuring import Part, Settings
 from ganchroma.scanning.reading import Reader
@@ -45,6 +46,8 @@ class Files:
                 raise ValueError(f"{name} is {path}, but there is no folder {folder}; make it first")
             if os.path.isdir(path):
                 raise ValueError(f"{name} is {path}, a folder; accepted: a file")
+            if os.path.splitext(path)[1].lower() in PICTURES:
+                raise ValueError(f"{name} is {path}, the name of a picture; accepted: another ending")
             if os.path.realpath(path) in self.own:
                 raise ValueError(f"{name} is {path}, and so is {self.own[os.path.realpath(path)]}; accepted: two files")
             self.own[os.path.realpath(path)] = name
