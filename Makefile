@@ -267,7 +267,10 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libganchroma.a
 # With GCC's OpenMP the sanitizer sees races that are none; Clang's tells it about its barriers through Archer. Where
 # that library is missing, the checks run without OpenMP: their own threads still meet in the core. What happens inside
 # the OpenMP runtime, which was not compiled for the sanitizer, is left out, as Archer asks for.
+CLANG_OPENMP := echo 'int main(void) { return 0; }' | clang -fopenmp -include omp.h -x c - -o /dev/null 2>/dev/null
 tsan: ## data races, in the C checks, with Clang
-	$(SUBMAKE) test-c CC=clang C_BUILD=build/tsan/c C_FLAGS='-DGCH_ROLLED -fsanitize=thread -O1 -g1' C_OPENMP="$$(echo 'int main(void) { return 0; }' \
-	    | clang -fopenmp -include omp.h -x c - -o /dev/null 2>/dev/null && echo -fopenmp)" OMP_TOOL_LIBRARIES=libarcher.so \
+	$(call need,clang,clang)
+	@$(CLANG_OPENMP) || echo 'Clang finds no OpenMP, the checks run without; Debian: apt-get install libomp-dev'
+	$(SUBMAKE) test-c CC=clang C_BUILD=build/tsan/c C_FLAGS='-DGCH_ROLLED -fsanitize=thread -O1 -g1' \
+	    C_OPENMP="$$($(CLANG_OPENMP) && echo -fopenmp)" OMP_TOOL_LIBRARIES=libarcher.so \
 	    TSAN_OPTIONS=ignore_noninstrumented_modules=1

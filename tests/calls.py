@@ -171,6 +171,8 @@ def public_calls():
         "TorchGenerator.normal": (torch_stream.normal, {"out": floats(100), "mean": 0.0, "std": 1.0}),
         "TorchGenerator.randperm": (torch_stream.randperm, {"n": 100}),
         "TorchGenerator.orders": (torch_stream.orders, {"rows": 3, "columns": 5}),
+        "Stream.uniform": (gch.rng.as_stream(1).uniform, {"out": floats(100), "low": 0.0, "high": 1.0}),
+        "Stream.normal": (gch.rng.as_stream(1).normal, {"out": floats(100), "mean": 0.0, "std": 1.0}),
         "Stream.orders": (gch.rng.as_stream(1).orders, {"rows": 3, "columns": 5}),
         "TorchGenerator.set_state": (torch_stream.set_state, {"state": torch_stream.get_state()}),
         "fan_in_and_fan_out": (gch.init.fan_in_and_fan_out, {"shape": (3, 5, 3, 3)}),

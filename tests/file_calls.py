@@ -51,7 +51,7 @@ def file_calls():
     moments = gch.FeatureMoments.from_features(floats(2, 5, 8, 9), layer)
     response = gch.spectral.frequency_response(layer.weight, size=8)
     norm, generator = gch.spectral.SpectralNorm(layer.weight, rng=1), gch.demo.Generator(rng=1)
-    stream, torch_stream, out = gch.rng.as_stream(1), gch.TorchGenerator(0), floats(100)
+    torch_stream = gch.TorchGenerator(0)
     latent, natural = generator.sample_latent(1, rng=1), gch.color.NATURAL
     return calls | {
         "ChromaStats.state": (stats.state, {}),
@@ -90,8 +90,6 @@ def file_calls():
         "expect": (gch.prediction.expect, {"shape": (3, 5, 3, 3), "participation_ratio": 2.0}),
         "as_stream": (gch.rng.as_stream, {"rng": 1}),
         "Stream": (gch.rng.Stream, {"key": 1}),
-        "Stream.uniform": (stream.uniform, {"out": out, "low": 0.0, "high": 1.0}),
-        "Stream.normal": (stream.normal, {"out": out, "mean": 0.0, "std": 1.0}),
         "TorchGenerator.initial_seed": (torch_stream.initial_seed, {}),
         "TorchGenerator.manual_seed": (torch_stream.manual_seed, {"seed": 1}),
         "TorchGenerator.get_state": (torch_stream.get_state, {}),

@@ -18,7 +18,8 @@ PyArrayObject *gch_py_images(PyObject *object, const char *name, int writable, s
         images->pixel = GCH_PIXEL_F64;
         break;
     default:
-        PyErr_Format(PyExc_TypeError, "%s has the wrong dtype: %R", name, (PyObject *)PyArray_DESCR(array));
+        PyErr_Format(PyExc_TypeError, "%s has dtype %S; accepted: uint8, float32, float64", name,
+                     (PyObject *)PyArray_DESCR(array));
         return NULL;
     }
     if (PyArray_NDIM(array) != 4 || PyArray_DIM(array, 1) != 3) {

@@ -15,9 +15,16 @@ static int check_array(PyObject *object, const char *name, int type, int ndim)
     }
     PyArrayObject *array = (PyArrayObject *)object;
     int given = PyArray_TYPE(array);
-    int accepted = type >= 0 ? given == type : given == NPY_FLOAT32 || given == NPY_FLOAT64;
-    if (!accepted) {
-        PyErr_Format(PyExc_TypeError, "%s has the wrong dtype: %R", name, (PyObject *)PyArray_DESCR(array));
+    if (type < 0 && given != NPY_FLOAT32 && given != NPY_FLOAT64) {
+        PyErr_Format(PyExc_TypeError, "%s has dtype %S; accepted: float32, float64", name,
+                     (PyObject *)PyArray_DESCR(array));
+        return -1;
+    }
+    if (type >= 0 && given != type) {
+        PyObject *wanted = (PyObject *)PyArray_DescrFromType(type);
+        PyErr_Format(PyExc_TypeError, "%s has dtype %S; accepted: %S", name, (PyObject *)PyArray_DESCR(array),
+                     wanted);
+        Py_XDECREF(wanted);
         return -1;
     }
     if (ndim >= 0 && PyArray_NDIM(array) != ndim) {
