@@ -162,7 +162,8 @@ def colorfulness(
     Returns
     -------
     (N,) array of float64, or a float for one image
-        Pixels with a value that is not finite are left out; NaN if none is left.
+        Pixels with a value that is not finite are left out; NaN if none is left. NaN or inf, too, where float64 can't
+        hold the squares of values: beyond 1e154, or sums of them.
 
     Raises
     ------
@@ -183,16 +184,16 @@ def colorfulness(
     batch = read_images(images, value_range, layout)
     absolute = variant == "absolute"
     records = image_records(batch, absolute)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean, (rr, rg, rb, gg, gb, bb) = records[:, 1:4].T, (records[:, 4:10] / records[:, :1]).T
-    if absolute:  # the planes are |rg|, |yb| already
-        variance, first, second = rr + gg, mean[0], mean[1]
-    else:
-        variance = (rr - 2 * rg + gg) + ((rr + 2 * rg + gg) / 4 - rb - gb + bb)
-        first, second = mean[0] - mean[1], (mean[0] + mean[1]) / 2 - mean[2]
     low, high = batch.value_range
-    m3 = np.sqrt(np.maximum(variance, 0)) + 0.3 * np.hypot(first, second)
-    return _of_images(m3 * (255 / (high - low)), batch)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        mean, (rr, rg, rb, gg, gb, bb) = records[:, 1:4].T, (records[:, 4:10] / records[:, :1]).T
+        if absolute:  # the planes are |rg|, |yb| already
+            variance, first, second = rr + gg, mean[0], mean[1]
+        else:
+            variance = (rr - 2 * rg + gg) + ((rr + 2 * rg + gg) / 4 - rb - gb + bb)
+            first, second = mean[0] - mean[1], (mean[0] + mean[1]) / 2 - mean[2]
+        m3 = (np.sqrt(np.maximum(variance, 0)) + 0.3 * np.hypot(first, second)) * (255 / (high - low))
+    return _of_images(m3, batch)
 
 
 def chroma(images: Any, *, value_range: Range | None = None, layout: Layout = "NCHW") -> NDArray[np.float64] | float:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import reprlib
 import sys
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -21,6 +22,7 @@ __all__ = ["runtime_info", "show_runtime", "threads"]
 Result = TypeVar("Result")
 
 MOST_WORKERS = 1024  # each takes some 40 MB
+MOST_DIGITS = 18  # Python refuses to read thousands of them
 
 # The limits of the blocks around a call, the innermost last. They live in the context alone, so that one `threads`
 # object may be used in several threads and tasks at once.
@@ -38,8 +40,8 @@ def _environment() -> int | None:
     text = os.environ.get("GANCHROMA_NUM_THREADS", "").strip()
     if not text:
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"GANCHROMA_NUM_THREADS must be a positive integer, got {text!r}")
+    if not text.isdecimal() or len(text) > MOST_DIGITS or int(text) < 1:
+        raise ValueError(f"GANCHROMA_NUM_THREADS must be a positive integer, got {reprlib.repr(text)}")
     return int(text)
 
 

@@ -137,6 +137,8 @@ class ChromaStats:
 
     def update_from(self, records: LevelRecords) -> Self:
         """Add images of bytes that were measured one by one; of these there is no fixed pattern."""
+        if not isinstance(records, LevelRecords):
+            raise TypeError(f"records must be LevelRecords, got {shown(records)}")
         if len(records.pixels) == 0:
             return self
         more = self.empty_like()
@@ -395,7 +397,7 @@ class ChromaStats:
             except MemoryError:
                 raise MemoryError(f"{name} can't be read as ChromaStats: not enough memory") from None
             except Exception as error:  # a damaged file can fail anywhere in zip, header or data
-                reason = f"no entry {error}" if isinstance(error, KeyError) else reason_of(error)
+                reason = error.args[0] if isinstance(error, KeyError) and error.args else reason_of(error)
                 raise ValueError(f"{name} can't be read as ChromaStats: {reason}") from error
 
     @classmethod
@@ -405,18 +407,18 @@ class ChromaStats:
         Raises
         ------
         KeyError, TypeError, ValueError
-            If it is none, or comes from a newer version.
+            If it is none, lacks an entry, or comes from a newer version.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping of arrays, as ChromaStats.state() gives it; got {shown(state)}")
         version = _entry(state, "version", np.int64, ()).item()
         if not 1 <= version <= VERSION:
             raise ValueError(f"it has version {version}, this program reads versions 1 to {VERSION}")
-        shape = (min(np.size(state["value_range"]), 2),)
+        shape = (min(np.size(_given(state, "value_range")), 2),)
         value_range = tuple(_entry(state, "value_range", np.float64, shape).tolist()) or None
         samples = _entry(state, "chroma_samples", np.int64, ()).item() if version > 1 else 0
         moments_only = _entry(state, "moments_only", np.bool_, ()).item() if version > 2 else False
-        layout, quantize, kind = (np.asarray(state[name]).tolist() for name in ("layout", "quantize", "kind"))
+        layout, quantize, kind = (np.asarray(_given(state, name)).tolist() for name in ("layout", "quantize", "kind"))
         stats = cls(value_range, layout, quantize, samples or None, moments_only)
         stats._bytes = _KINDS[check_word(kind, "kind", _KINDS)]
         stats._counts = _entry(state, "counts", np.int64, (len(_COUNTS),))
@@ -442,12 +444,19 @@ class ChromaStats:
 
 
 def _entry(state: Mapping[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
-    array = state[name]
+    array = _given(state, name)
     if not isinstance(array, np.ndarray | np.generic):
         raise TypeError(f"{name} must be an array, as ChromaStats.state() gives it; got {shown(array)}")
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{name} has dtype {array.dtype} and shape {array.shape}, not {np.dtype(dtype)} and {shape}")
     return array
+
+
+def _given(state: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    try:
+        return state[name]
+    except KeyError:
+        raise KeyError(f"state has no entry {name!r}; accepted: what ChromaStats.state() gives") from None
 
 
 def _chosen(batch: Images, mask: Any) -> Images:

@@ -211,6 +211,16 @@ def test_colorfulness(isa, rng, variant, size):
     assert isinstance(gch.color.colorfulness(levels[0], variant=variant), float)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("variant", ["paper", "absolute"])
+def test_colorfulness_of_values_whose_squares_overflow(rng, variant):
+    image = rng.random((3, 4, 4))
+    far = np.stack([image, image * 1.7e308, image * [[[1e200]], [[1]], [[1]]]])
+    given = gch.color.colorfulness(far, value_range=(0, 1), variant=variant)
+    assert given[0] == gch.color.colorfulness(image, value_range=(0, 1), variant=variant)
+    assert not np.isfinite(given[1:]).any()
+
+
 def test_colorfulness_leaves_nonfinite_pixels_out(rng):
     image = rng.random((3, 4, 6))
     bad = image.copy()

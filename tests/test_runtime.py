@@ -165,6 +165,14 @@ def test_a_bad_environment_is_an_error_at_the_first_call(value):
     assert f"ValueError: GANCHROMA_NUM_THREADS must be a positive integer, got {value!r}" in result.stderr
 
 
+def test_a_long_environment_is_told_in_short():
+    for value in ("9" * 5000, "x" * 5000):
+        result = run_python(SHOW, environment={"GANCHROMA_NUM_THREADS": value})
+        told = result.stderr.splitlines()[-1]
+        assert told.startswith("ValueError: GANCHROMA_NUM_THREADS must be a positive integer, got '")
+        assert len(told) < 150
+
+
 # -- instruction sets -----------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -53,6 +54,38 @@ def test_no_result_is_written_over_something_else(tmp_path, monkeypatch, options
     with pytest.raises(ValueError, match=text):
         scan("data.npz", **options)
     assert (tmp_path / "data.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["rows.csv.part", "rows.parquet.part", "state.npz.progress"])
+def test_no_file_of_others_is_taken_for_what_a_scan_left(tmp_path, name, resume):
+    Image.fromarray(smooth_picture()).save(tmp_path / "a.png")
+    (tmp_path / name).write_text("mine")
+    files = {"out": tmp_path / "state.npz", "records": tmp_path / name.removesuffix(".part")}
+    if name.endswith(".progress"):
+        files.pop("records")
+    with pytest.raises(ValueError, match=rf"{re.escape(name)} is in the way: no scan left it; move it, or take"):
+        scan(tmp_path, resume=resume, **files)
+    assert (tmp_path / name).read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.png", name])
+
+
+def test_what_a_killed_scan_left_is_not_in_the_way(tmp_path):
+    Image.fromarray(smooth_picture()).save(tmp_path / "a.png")
+    row = "b.png,1,1,1,0.0,0.0,true\n"
+    for left in ("", "path,wi", f"path,width,height,achromatic_share,colorfulness,chroma,gray\n{row}"):
+        (tmp_path / "rows.csv.part").write_text(left)
+        scan(tmp_path, records=tmp_path / "rows.csv")
+        assert len((tmp_path / "rows.csv").read_text().splitlines()) == 2
+
+
+def test_a_parquet_file_is_made_under_a_name_of_its_own(tmp_path):
+    pytest.importorskip("pyarrow")
+    Image.fromarray(smooth_picture()).save(tmp_path / "a.png")
+    (tmp_path / "rows.parquet.whole").write_text("mine")
+    scan(tmp_path, records=tmp_path / "rows.parquet")
+    assert (tmp_path / "rows.parquet.whole").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "rows.parquet", "rows.parquet.whole"]
 
 
 def test_results_in_the_folder_that_is_scanned_are_no_data(tmp_path):
@@ -324,21 +357,34 @@ def test_a_link_that_leads_nowhere_takes_no_other_file_along(tmp_path):
     assert all("symbolic links" in reason for _, reason in found.unreadable)
 
 
+@contextlib.contextmanager
+def few_calls_in_each_other(more):
+    before = sys.getrecursionlimit()
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    sys.setrecursionlimit(depth + more)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 def test_folders_may_lie_deep_in_each_other(tmp_path):
     Image.fromarray(smooth_picture()).save(tmp_path / "z.png")
     folder = os.path.join(tmp_path, *["f"] * 30)
     os.makedirs(folder)
     shutil.copy(tmp_path / "z.png", folder)
-    before = sys.getrecursionlimit()
-    frame, depth = sys._getframe(), 0
-    while frame is not None:
-        frame, depth = frame.f_back, depth + 1
-    try:
-        sys.setrecursionlimit(depth + 25)
+    with few_calls_in_each_other(25):
         names = [found.place.path for found in places.find([str(tmp_path)])]
-    finally:
-        sys.setrecursionlimit(before)
     assert names == [os.path.join(folder, "z.png"), str(tmp_path / "z.png")]
+
+
+def test_a_pattern_through_folders_too_deep_in_each_other_is_refused(tmp_path):
+    os.makedirs(os.path.join(tmp_path, *["f"] * 60))
+    refused = pytest.raises(ValueError, match=r"png: folders lie too deep in each other for a pattern; give the folder")
+    with few_calls_in_each_other(50), refused:
+        places.check_paths(f"{tmp_path}/**/*.png")
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,19 @@ def test_damaged_files_are_refused(rng, tmp_path):
         gch.ChromaStats.load(path)
 
 
+def test_a_state_that_lacks_an_entry_is_told_which():
+    whole = stats_of(np.zeros((1, 3, 2, 2), np.uint8)).state()
+    for name in whole:
+        with pytest.raises(KeyError, match=rf"state has no entry '{name}'; accepted: what ChromaStats\.state"):
+            gch.ChromaStats.from_state({key: array for key, array in whole.items() if key != name})
+
+
+def test_records_of_another_kind_are_refused():
+    for wrong in (None, 5, np.zeros((2, 31), np.int64)):
+        with pytest.raises(TypeError, match="records must be LevelRecords, got"):
+            gch.ChromaStats().update_from(wrong)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ganchroma._files import npz_bytes, read_npz, write_bytes
+from ganchroma._files import npz_bytes, open_regular, read_npz, write_bytes
 from ganchroma.scanning.containers import Found, Place
 from ganchroma.scanning.measuring import BINS, Extreme, Part
 from ganchroma.stats import ChromaStats
@@ -74,6 +74,13 @@ def _checksum(found: Found, before: int) -> int:
 def beside(state: str) -> str:
     """The file of the progress towards a state."""
     return f"{state}.progress"
+
+
+def is_progress(path: str) -> bool:
+    """Whether a scan may have left this file, as far as its beginning tells."""
+    with open_regular(path) as file:
+        head = file.read(42)
+    return head.startswith(b"PK\3\4") and head.endswith(b"progress.npy")  # the name of what `save` writes first
 
 
 def save(path: str, progress: Progress, settings: dict[str, Any]) -> None:

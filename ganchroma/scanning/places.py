@@ -32,7 +32,12 @@ def check_paths(paths: Any) -> list[str]:
         if os.path.lexists(name):
             found.append(name)
             continue
-        matching = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
+        try:
+            matching = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []
+        except RecursionError:  # `glob` calls itself for each folder in another
+            raise ValueError(
+                f"{name}: folders lie too deep in each other for a pattern; give the folder itself"
+            ) from None
         if not matching:
             what = "matches nothing" if glob.has_magic(name) else "no such file or folder"
             raise ValueError(f"{name}: {what}; accepted: picture files, folders, patterns, .zip, .tar, .npy, .npz")

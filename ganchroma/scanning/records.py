@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ganchroma._files import check_path
+from ganchroma._files import check_path, open_regular
 from ganchroma.scanning.measuring import Row
 
 KINDS = (".csv", ".parquet")
+HEADER = ",".join(Row._fields) + "\n"
 BATCH = 1 << 22  # bytes of CSV that become Parquet in one go
 
 
@@ -33,7 +34,8 @@ class RecordWriter:
     """
 
     def __init__(self, path: str, keep: int = 0) -> None:
-        self.path, self._part, self._whole = path, Path(f"{path}.part"), Path(f"{path}.whole")
+        self.path, self._part = path, Path(part_of(path))
+        self._whole = Path(path).with_name(f".ganchroma-{os.urandom(4).hex()}")
         if _kind(path) == ".parquet":
             _pyarrow()
         if keep and (not self._part.exists() or self._part.stat().st_size < keep):
@@ -42,7 +44,7 @@ class RecordWriter:
         self._file = open(self._part, mode, newline="", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
         self._file.truncate(keep)
         if not keep:
-            self._file.write(",".join(Row._fields) + "\n")
+            self._file.write(HEADER)
 
     def write(self, rows: Iterable[Row]) -> None:
         """Append rows."""
@@ -83,6 +85,18 @@ class RecordWriter:
 def _quoted(field: str) -> str:
     """`csv.writer` of Python 3.11 lets a carriage return through, which ends a row."""
     return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in '",\r\n') else field
+
+
+def part_of(path: str) -> str:
+    """The file of the rows so far."""
+    return f"{path}.part"
+
+
+def is_part(path: str) -> bool:
+    """Whether a scan may have left this file, as far as its beginning tells."""
+    with open_regular(path) as file:
+        head = file.read(len(HEADER))
+    return HEADER.encode().startswith(head)
 
 
 def check_records(path: Any) -> str:

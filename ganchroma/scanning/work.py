@@ -16,7 +16,7 @@ from ganchroma.scanning.containers import PICTURES
 from ganchroma.scanning.engines import Parts, Unit
 from ganchroma.scanning.measuring import Part, Settings
 from ganchroma.scanning.reading import Reader
-from ganchroma.scanning.records import RecordWriter, check_records
+from ganchroma.scanning.records import RecordWriter, check_records, is_part, part_of
 from ganchroma.scanning.result import Scan
 
 SAVE_EVERY = 30.0  # seconds
@@ -51,6 +51,10 @@ class Files:
             if os.path.realpath(path) in self.own:
                 raise ValueError(f"{name} is {path}, and so is {self.own[os.path.realpath(path)]}; accepted: two files")
             self.own[os.path.realpath(path)] = name
+        if self.out is not None:
+            _check_free("out", self.out, checkpoint.beside(self.out), checkpoint.is_progress)
+        if self.records is not None:
+            _check_free("records", self.records, part_of(self.records), is_part)
 
     def check_apart(self, paths: Sequence[str]) -> None:
         """Refuse to write over what is scanned; in folders, own files don't count as part of the data."""
@@ -58,6 +62,12 @@ class Files:
             name = self.own.get(os.path.realpath(path))
             if name is not None:
                 raise ValueError(f"{name} is {path}, which is scanned; accepted: another file")
+
+
+def _check_free(name: str, path: str, aside: str, is_left: Callable[[str], bool]) -> None:
+    """Refuse to write over a file beside a result that no scan left there."""
+    if os.path.exists(aside) and not is_left(aside):
+        raise ValueError(f"{name} is {path}, but {aside} is in the way: no scan left it; move it, or take another name")
 
 
 def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_progress: bool) -> Scan:
