@@ -64,15 +64,17 @@ def _dtype_name(dtype: np.dtype[Any]) -> str:
 
 
 def _read(value: Any, name: str) -> NDArray[Any]:
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array; pass {name}.filled(value), with NaN for what should not count")
+    refuse_masked(value, name)
     if isinstance(value, np.ndarray):
         return np.asarray(value)
     if callable(getattr(value, "named_parameters", None)):
-        fix = "pass an array of it, or what it returns"
-        if getattr(value, "weight", None) is not None:
-            fix = f"pass {name}.weight.detach(), or for the whole layer ganchroma.torch.output_layer({name})"
-        raise TypeError(f"{name} must be an array or a tensor; got the torch module {type(value).__name__}: {fix}")
+        given = _described(value)
+        if any(base.__module__.startswith("torch.") for base in type(value).__mro__):
+            fix = "pass an array of it, or what it returns"
+            if getattr(value, "weight", None) is not None:
+                fix = f"pass {name}.weight.detach(), or for the whole layer ganchroma.torch.output_layer({name})"
+            given = f"the torch module {type(value).__name__}: {fix}"
+        raise TypeError(f"{name} must be an array or a tensor; got {given}")
     try:
         if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
             return np.from_dlpack(value)
@@ -81,12 +83,22 @@ def _read(value: Any, name: str) -> NDArray[Any]:
         raise TypeError(f"{name} can't be read as an array: {tensor_hint(value, name) or error}") from error
 
 
+def refuse_masked(value: Any, name: str, levels: int = 2) -> None:
+    """A TypeError for a masked array, and for lists of such: NumPy would read what is under the mask."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array; pass {name}.filled(value), with NaN for what should not count")
+    if isinstance(value, list | tuple) and levels > 0:
+        for place, item in enumerate(value[:_MOST_ITEMS]):
+            if not isinstance(item, int | float):  # what most hold
+                refuse_masked(item, f"{name}[{place}]", levels - 1)
+
+
 def _described(value: Any) -> str:
     """What was given in place of numbers, in words."""
     if isinstance(value, str | bytes | os.PathLike):
         return (
-            f"{value!r}: a file has to be read first, e.g. by numpy.load(path), or as a picture (channels last) by "
-            "numpy.asarray(PIL.Image.open(path))"
+            f"{shown(value)}: a file has to be read first, e.g. by numpy.load(path), or as a picture (channels last) "
+            "by numpy.asarray(PIL.Image.open(path))"
         )
     if isinstance(value, list | tuple):
         kinds = sorted({type(item).__name__ for item in value})
@@ -153,7 +165,7 @@ def check_word(value: Any, name: str, accepted: Iterable[str]) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a string, one of {_quoted(words)}; got {shown(value)}")
     if value not in words:
-        raise ValueError(f"{name} is {value!r}; accepted: {_quoted(words)}")
+        raise ValueError(f"{name} is {shown(value)}; accepted: {_quoted(words)}")
     return value
 
 
@@ -200,17 +212,17 @@ def check_number(value: Any, name: str, *, low: float = -math.inf, infinite: boo
     if type(value) is float and low <= value and -_MOST <= value <= _MOST:
         return value  # what nearly every call gives
     if isinstance(value, str | bytes | bool | np.bool_ | complex) or _kind(value) == "c":
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {shown(value)}")
     try:
         number = float(value)
     except OverflowError:
         raise ValueError(f"{name} is beyond the largest float64, {_MOST:.4g}") from None
     except (TypeError, ValueError, RuntimeError):  # the last from tensors without a value
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
+        raise TypeError(f"{name} must be a number, got {shown(value)}") from None
     if math.isnan(number) or (math.isinf(number) and not infinite):
-        raise ValueError(f"{name} must be {'a number' if infinite else 'finite'}, got {value!r}")
+        raise ValueError(f"{name} must be {'a number' if infinite else 'finite'}, got {shown(value)}")
     if number < low:
-        raise ValueError(f"{name} must not be below {low:g}, got {value!r}")
+        raise ValueError(f"{name} must not be below {low:g}, got {shown(value)}")
     return number
 
 

@@ -130,7 +130,7 @@ def make_geometry(
 def check_int(value: Any, name: str, least: int) -> int:
     """An integer in least <= value <= 2**30, or an error that names the argument."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be made of integers, got {value!r}")
+        raise TypeError(f"{name} must be made of integers, got {shown(value)}")
     if not least <= value <= _LARGEST:
         raise ValueError(f"{name} must lie in {least}..{_LARGEST}, got {shown(value)}")
     return int(value)
@@ -143,9 +143,9 @@ def check_pair(value: Any, name: str, least: int) -> Pair:
     if isinstance(value, int | np.integer):
         value = (value, value)
     if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
-        raise TypeError(f"{name} must be an integer or (height, width), got {value!r}")
+        raise TypeError(f"{name} must be an integer or (height, width), got {shown(value)}")
     if len(value) != 2:
-        raise ValueError(f"{name} must be an integer or (height, width), got {value!r}")
+        raise ValueError(f"{name} must be an integer or (height, width), got {shown(value)}")
     return check_int(value[0], name, least), check_int(value[1], name, least)
 
 
@@ -156,17 +156,17 @@ def _check_padding(padding: Any, transposed: bool, kernel: Pair, stride: Pair, d
         if padding == "valid":
             return (0, 0), (0, 0)
         if padding != "same":
-            raise ValueError(f"padding is {padding!r}; accepted: {_PADDING}")
+            raise ValueError(f"padding is {shown(padding)}; accepted: {_PADDING}")
         return _same(transposed, kernel, stride, dilation)
     if isinstance(padding, Sequence) and any(isinstance(side, Sequence | np.ndarray) for side in padding):
         if len(padding) != 2 or not all(isinstance(side, Sequence | np.ndarray) for side in padding):
-            raise ValueError(f"padding is {padding!r}; accepted: {_PADDING}")
+            raise ValueError(f"padding is {shown(padding)}; accepted: {_PADDING}")
         if any(isinstance(side, str) for side in padding):
-            raise TypeError(f"padding is {padding!r}; accepted: {_PADDING}")
+            raise TypeError(f"padding is {shown(padding)}; accepted: {_PADDING}")
         rows, columns = padding
         return check_pair(rows, "padding", 0), check_pair(columns, "padding", 0)
     if not isinstance(padding, Sequence | np.ndarray):
-        raise TypeError(f"padding is {padding!r}; accepted: {_PADDING}")
+        raise TypeError(f"padding is {shown(padding)}; accepted: {_PADDING}")
     height, width = check_pair(padding, "padding", 0)
     return (height, height), (width, width)
 

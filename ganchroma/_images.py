@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import FLOATS, as_array, cast, check_number, check_word
+from ganchroma._arrays import FLOATS, as_array, cast, check_number, check_word, shown
 
 Layout = Literal["NCHW", "NHWC"]
 BYTE_RANGE = (0.0, 255.0)
@@ -31,12 +31,12 @@ def check_value_range(value_range: Any, name: str = "value_range") -> tuple[floa
     except TypeError:
         pair = ()
     if len(pair) != 2 or isinstance(value_range, str | bytes):
-        raise TypeError(f"{name} must be a pair of numbers (low, high), got {value_range!r}")
+        raise TypeError(f"{name} must be a pair of numbers (low, high), got {shown(value_range)}")
     low, high = (check_number(value, f"{name}[{i}]", infinite=True) for i, value in enumerate(pair))
     if not is_value_range(low, high):
         raise ValueError(
             f"{name} must be finite with low < high, within {-_MOST:g} to {_MOST:g} and at least {_LEAST:g} apart, "
-            f"got {value_range!r}"
+            f"got {shown(value_range)}"
         )
     return low, high
 
@@ -115,7 +115,7 @@ def read_images(images: Any, value_range: Any, layout: Any, name: str = "images"
         raise ValueError(f"{name} must have at least one pixel each, got shape {array.shape}")
     if array.dtype == np.uint8:
         if value_range is not None and check_value_range(value_range) != BYTE_RANGE:
-            raise ValueError(f"value_range is {value_range!r}, but {name} of uint8 have the range (0, 255)")
+            raise ValueError(f"value_range is {shown(value_range)}, but {name} of uint8 have the range (0, 255)")
         chosen = BYTE_RANGE
     elif value_range is None:
         raise ValueError(

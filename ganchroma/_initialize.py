@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ganchroma._arrays import FLOATS, check_out, compute_dtype
+from ganchroma._arrays import FLOATS, check_out, compute_dtype, shown
 
 Array = NDArray[Any]
 Shape = int | Sequence[int]
@@ -20,9 +20,9 @@ def check_shape(shape: Any) -> tuple[int, ...]:
         return shape  # what nearly every call gives
     sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else (shape,)
     if any(isinstance(size, bool) or not isinstance(size, int | np.integer) for size in sizes):
-        raise TypeError(f"shape must be an int or a sequence of ints, got {shape!r}")
+        raise TypeError(f"shape must be an int or a sequence of ints, got {shown(shape)}")
     if any(size < 0 for size in sizes):
-        raise ValueError(f"shape must not have negative sizes, got {shape!r}")
+        raise ValueError(f"shape must not have negative sizes, got {shown(shape)}")
     return tuple(int(size) for size in sizes)
 
 
@@ -36,7 +36,7 @@ def check_dtype(dtype: Any) -> np.dtype[Any]:
     except TypeError:
         found = None
     if dtype is None or found is None or found.name not in FLOATS or not found.isnative:
-        raise TypeError(f"dtype must be {', '.join(FLOATS)} in native byte order, got {dtype!r}")
+        raise TypeError(f"dtype must be {', '.join(FLOATS)} in native byte order, got {shown(dtype)}")
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, cast, check_number, compute_dtype
+from ganchroma._arrays import as_array, cast, check_number, compute_dtype, shown
 from ganchroma.runtime import resolve_threads
 
 ActivationLike = str | tuple[Any, ...]
@@ -28,18 +28,18 @@ def parse_activation(activation: ActivationLike) -> tuple[int, float, float]:
         return _PLAIN[activation]
     words: tuple[Any, ...] = (activation,) if isinstance(activation, str) else activation
     if not isinstance(words, tuple) or not words or not isinstance(words[0], str):
-        raise TypeError(f"activation is {activation!r}; accepted: {_ACCEPTED}")
+        raise TypeError(f"activation is {shown(activation)}; accepted: {_ACCEPTED}")
     name, *parameters = words
     wanted = {"leaky_relu": (0, 1), "clamp": (0, 2)}.get(name, (0,))
     if name not in _KINDS or len(parameters) not in wanted:
-        raise ValueError(f"activation is {activation!r}; accepted: {_ACCEPTED}")
+        raise ValueError(f"activation is {shown(activation)}; accepted: {_ACCEPTED}")
     numbers = [check_number(value, f"a parameter of activation {name!r}", infinite=True) for value in parameters]
     if name == "leaky_relu":
         return _KINDS[name], numbers[0] if numbers else 0.01, 0.0
     if name == "clamp":
         low, high = numbers or (-1.0, 1.0)
         if low > high:
-            raise ValueError(f"activation is {activation!r}; low must not exceed high")
+            raise ValueError(f"activation is {shown(activation)}; low must not exceed high")
         return _KINDS[name], low, high
     return _KINDS[name], 0.0, 0.0
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma._arrays import shown, tensor_hint
+from ganchroma._arrays import refuse_masked, shown, tensor_hint
 from ganchroma._images import check_value_range
 
 GRAY_AXIS = np.full(3, 1 / math.sqrt(3))
@@ -287,7 +287,7 @@ def _check_count(count: Any) -> int:
             operator.index(int(count)) if isinstance(count, float) and count.is_integer() else operator.index(count)
         )
     except TypeError:
-        raise TypeError(f"count must be an integer, got {count!r}") from None
+        raise TypeError(f"count must be an integer, got {shown(count)}") from None
     if not 0 <= number < 2**63:
         raise ValueError(f"count must be at least 0 and below 2**63, got {shown(number)}")
     return number
@@ -295,6 +295,7 @@ def _check_count(count: Any) -> int:
 
 def _as_floats(value: Any, name: str) -> NDArray[np.float64]:
     """A new array of `value`, which must be made of real numbers."""
+    refuse_masked(value, name)
     try:
         given = np.asarray(value)
         if given.dtype.kind not in "biufO":

@@ -75,10 +75,7 @@ def predict(layer: OutputLayer, feature_moments: FeatureMoments, features: Any =
     array([-0.03, -0.19, -0.04])
     """
     _check(layer, feature_moments)
-    with np.errstate(over="ignore", invalid="ignore"):
-        linear = feature_moments.linear(layer.filters, layer.bias, layer.output_scale)
-    if not np.isfinite(linear.total).all():
-        raise ValueError("layer gives values whose squares overflow float64 (beyond about 1e150); scale its weight")
+    linear = _linear("layer gives", feature_moments, layer.filters, layer.bias, layer.output_scale)
     if features is None:
         drawn, method = _drawn(layer, feature_moments, linear), "scale mixture"
     else:
@@ -144,6 +141,11 @@ def predict_many(weights: Any, feature_moments: FeatureMoments, *, transposed: b
     LinearColor
         `mean` (B, 3), `within`, `between` and `total` (B, 3, 3), `achromatic_share` (B,).
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the weights are not of the moments' layer, not finite, or so large that what they give overflows.
+
     Examples
     --------
     >>> import ganchroma as gch
@@ -163,7 +165,10 @@ def predict_many(weights: Any, feature_moments: FeatureMoments, *, transposed: b
     if filters.shape[1:] != expected or not len(filters):
         order = "(B, C, 3, kh, kw)" if transposed else "(B, 3, C, kh, kw)"
         raise ValueError(f"weights must be {order} with (3, C, kh, kw) = {expected}, got shape {np.shape(weights)}")
-    parts = [feature_moments.linear(filters[start : start + _CHUNK]) for start in range(0, len(filters), _CHUNK)]
+    if not np.isfinite(filters).all():
+        raise ValueError("weights must be finite; they hold NaN or infinite values")
+    chunks = (filters[start : start + _CHUNK] for start in range(0, len(filters), _CHUNK))
+    parts = [_linear("weights give", feature_moments, chunk) for chunk in chunks]
     return LinearColor(
         *(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(LinearColor))
     )
@@ -309,6 +314,15 @@ def _check(layer: Any, moments: Any) -> None:
             f"feature_moments are of another layer: {moments.geometry} of {moments.channels} channels; make them with "
             "FeatureMoments.from_features(x, layer)"
         )
+
+
+def _linear(who: str, moments: FeatureMoments, filters: Any, bias: Any = None, scale: float = 1.0) -> LinearColor:
+    """The colour of finite filters, or an error that begins with `who`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        linear = moments.linear(filters, bias, scale)
+    if not np.isfinite(linear.total).all():
+        raise ValueError(f"{who} values whose squares overflow float64 (beyond about 1e150); scale the weights")
+    return linear
 
 
 def _check_moments(moments: Any) -> None:

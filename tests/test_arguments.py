@@ -11,6 +11,7 @@ from support import run_python
 import ganchroma as gch
 
 PICTURE = np.zeros((1, 3, 4, 4), np.uint8)
+LONG = "x" * 10**5
 X, WEIGHT = np.zeros((1, 2, 4, 4), np.float32), np.zeros((3, 2, 1, 1), np.float32)
 LAB = np.zeros((1, 3, 4, 4))
 
@@ -114,6 +115,38 @@ def test_moments_are_real_numbers_within_float64():
     for low in (np.complex64(0), np.array(0j)):
         with pytest.raises(TypeError, match=r"^value_range\[0\] must be a number, got "):
             gch.ColorMoments(1, [0, 0, 0], np.eye(3), (low, 1))
+
+
+def test_moments_do_not_read_under_a_mask():
+    masked = np.ma.masked_array(np.eye(3), np.eye(3) == 0)
+    with pytest.raises(TypeError, match=r"^covariance is a masked array"):
+        gch.ColorMoments(1, np.zeros(3), masked, (0, 1))
+    for records, name in ((np.ma.zeros((2, 11)), "records"), ([np.zeros(11), np.ma.zeros(11)], r"records\[1\]")):
+        with pytest.raises(TypeError, match=f"^{name} is a masked array"):
+            gch.ColorMoments.from_images_records(records, (0, 1))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: gch.activate(np.zeros(3), LONG),
+        lambda: gch.activate(np.zeros(3), (LONG,)),
+        lambda: gch.activate(np.zeros(3), ("clamp", LONG, 1)),
+        lambda: gch.activate(LONG, "tanh"),
+        lambda: gch.OutputLayer(np.ones((3, 2, 3, 3)), output_scale=LONG),
+        lambda: gch.OutputLayer(np.ones((3, 2, 3, 3)), value_range=list(range(10**5))),
+        lambda: gch.OutputLayer(np.ones((3, 2, 3, 3)), padding_mode=LONG),
+        lambda: gch.OutputLayer(np.ones((3, 2, 3, 3)), padding=LONG),
+        lambda: gch.OutputLayer(np.ones((3, 2, 3, 3)), stride=range(10**5)),
+        lambda: gch.OutputLayer(np.ones((3, 2, 3, 3)), dilation=(LONG, 1)),
+        lambda: gch.init.normal(LONG),
+        lambda: gch.ColorMoments(LONG, np.zeros(3), np.eye(3), (0, 1)),
+    ],
+)
+def test_long_arguments_are_not_repeated(call):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call()
+    assert len(str(caught.value)) < 500
 
 
 def test_a_range_is_not_read_to_its_end():

@@ -4,6 +4,7 @@ import math
 import re
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -109,6 +110,8 @@ REFUSED = {
     "records": (np.zeros(2, "f4,f4"), TypeError, r"x has dtype \["),
     "long double": (np.zeros(2, np.longdouble), TypeError, r"x has dtype (float128|float96)|$"),
     "masked": (np.ma.masked_invalid([1.0, np.nan]), TypeError, r"x is a masked array; pass x\.filled\(value\)"),
+    "a list of masked": ([np.ma.masked_invalid([1.0, np.nan])], TypeError, r"x\[0\] is a masked array"),
+    "a mock": (MagicMock(), TypeError, r"^(?!.*torch)x "),
 }
 
 

@@ -180,8 +180,10 @@ def test_a_weight_that_is_no_number_is_the_answer(value, given):
 def test_a_head_alone_tells_what_is_no_number(name, words):
     layer = sound_layer()
     part = np.full((3,), np.nan, np.float32) if name == "bias" else layer.weight * np.nan
-    notes = gch.diagnose(layer=layer.replace(**{name: part})).notes
-    assert f"the head's {words} hold NaN or infinite values: look there first" in notes
+    found = gch.diagnose(layer=layer.replace(**{name: part}))
+    assert f"the head's {words} hold NaN or infinite values: look there first" in found.notes
+    assert found.headline == "Lost in the head: its weights or biases are NaN or infinite in part."
+    assert [(cause.name, cause.status) for cause in found.causes] == [("not_finite", "found")]
 
 
 @pytest.mark.parametrize(("lost", "answered"), [(0.1, "healthy"), (0.5, "not_finite")])

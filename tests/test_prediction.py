@@ -304,6 +304,9 @@ def test_a_layer_that_holds_no_numbers_is_refused(name):
         gch.predict(layer.replace(**{name: getattr(layer, name) * np.nan}), moments)
     with pytest.raises(ValueError, match="layer gives values whose squares overflow float64"):
         gch.predict(layer.replace(weight=layer.weight * 1e200), moments)
+    for scale, words in ((np.nan, "must be finite"), (1e200, "give values whose squares overflow float64")):
+        with pytest.raises(ValueError, match=f"weights {words}"):
+            gch.predict_many(np.stack([layer.weight, layer.weight * scale]), moments)
 
 
 def test_features_too_small_for_the_whole_layer_are_not_added_to_others():

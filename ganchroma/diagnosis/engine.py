@@ -309,34 +309,32 @@ class _Search:
         return sorted([healthy, *open_ones], key=lambda finding: -finding.confidence)
 
     def spoiled(self) -> Finding | None:
-        """That too many pixels are no numbers; None where the rest can be judged."""
+        """That too many pixels are no numbers, or without a picture any of what makes it; None where the rest can be
+        judged."""
         display, module = self.trace.display, self.evidence.module
-        if display is None or not display.summary.nonfinite:
-            return None
+        if display is None:
+            reason = "; ".join(self.not_finite())
+            return _not_finite(reason, {}, self.spoiled_at()) if reason else None
         count, measured = display.summary.nonfinite, display.summary.within.count
-        share = count / (count + measured)
-        if share <= NOT_FINITE:
+        if count <= NOT_FINITE * (count + measured):
             return None
+        share = count / (count + measured)
         reason = f"{100 * share:.0f} % of the pixels, {count:,} of {count + measured:,}, are NaN or infinite"
         spoiled = [not np.isfinite(plane).all() for plane in self.evidence.picture[0].swapaxes(0, 1)]
         if not all(spoiled):
             reason += f" in {' and '.join(name for name, one in zip('RGB', spoiled, strict=True) if one)}"
-        return Finding(
-            "not_finite",
-            "not_finite",
-            evidence={"nonfinite_share": share, "nonfinite_pixels": count},
-            reason=f"{reason}: {module.not_finite}" if module.not_finite else reason,
-            remedy="look where they begin; a training that diverged goes on from its last finite weights, with a "
-            "smaller learning rate",
-            stage=self.spoiled_at() if measured else None,
-            confidence=CONFIDENCE[FACT],
+        return _not_finite(
+            f"{reason}: {module.not_finite}" if module.not_finite else reason,
+            {"nonfinite_share": share, "nonfinite_pixels": count},
+            self.spoiled_at() if measured else None,
         )
 
     def spoiled_at(self) -> str:
         layer, features = self.evidence.layer, self.evidence.features
         if features is not None and not np.isfinite(features).all():
             return "features"
-        return "display" if layer is None or np.isfinite(layer.weight).all() else "linear"
+        parts = () if layer is None else (layer.weight, layer.bias)
+        return "display" if all(part is None or np.isfinite(part).all() for part in parts) else "linear"
 
     def healthy(self) -> Finding:
         """What to say where no cause was found; "possible" where that is not the same as sound."""
@@ -423,6 +421,19 @@ class _Search:
         if features is not None and not np.isfinite(features).all():
             found.append("the features hold NaN or infinite values: look before the head first")
         return found
+
+
+def _not_finite(reason: str, evidence: dict[str, Any], stage: str | None) -> Finding:
+    return Finding(
+        "not_finite",
+        "not_finite",
+        evidence=evidence,
+        reason=reason,
+        remedy="look where they begin; a training that diverged goes on from its last finite weights, with a smaller "
+        "learning rate",
+        stage=stage,
+        confidence=CONFIDENCE[FACT],
+    )
 
 
 def _rest(findings: Sequence[Finding]) -> float:

@@ -29,7 +29,7 @@ ANSWERS = {
     "not_finite": {
         "": "There is nothing to see: every pixel is NaN or infinite.",
         "features": "Lost before the head: NaN or infinite values came out of it.",
-        "linear": "Lost in the head: its weights are NaN or infinite in part.",
+        "linear": "Lost in the head: its weights or biases are NaN or infinite in part.",
         "display": "Lost to values that are no numbers: NaN or infinity came out.",
     },
     "flat_amplitude": {

@@ -129,8 +129,9 @@ class ChromaMonitor:
         """Record what `generator` makes; the step is the number of its forwards in training mode so far, from 0.
 
         Its output is pictures (N, 3, H, W) or holds them, in tuples, lists and dictionaries: the first such tensor
-        counts, in any floating dtype or uint8, on any device. Runs by `ganchroma.torch.inspect` don't count, and
-        copies of the generator are not watched.
+        counts, in any floating dtype or uint8, on any device. A lone tensor may be one picture (3, H, W). An empty
+        batch is a step without a record, but with `group`. Runs by `ganchroma.torch.inspect` don't count, and copies
+        of the generator are not watched.
 
         Raises
         ------
@@ -164,8 +165,9 @@ class ChromaMonitor:
         watched = isinstance(_get_current_dispatch_mode(), Watch)
         if module.training and module is self._generator and not (watched or self._recording):
             step, self._forwards = self._forwards, self._forwards + 1
-            if step % self.every == 0:
-                self.update(step, _pictures_in(output))
+            pictures = _pictures_in(output) if step % self.every == 0 else None
+            if pictures is not None and (pictures.numel() or self.group is not None):  # ranks record together
+                self.update(step, pictures)
 
     def update(self, step: int, images: Any, head: str | nn.Module | None = None) -> ChromaRecord:
         """Measure the first pictures of a batch.
@@ -362,6 +364,8 @@ def _pictures_in(output: Any) -> Tensor:
     for tensor in found:
         if tensor.dim() == 4 and tensor.shape[1] == 3:
             return tensor
+    if len(found) == 1 and found[0].dim() == 3 and len(found[0]) == 3:
+        return found[0].detach()[None]
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in found)
     given = f"{type(output).__name__}{f' with tensors of shape {shapes}' if shapes else ' without tensors'}"
     raise TypeError(f"generator returned {given}; accepted: a tensor (N, 3, H, W), or tuple, list or dict with one")

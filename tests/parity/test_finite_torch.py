@@ -58,7 +58,7 @@ def test_weights_of_the_body(value):
 def test_one_weight_of_one_filter():
     answer = not_finite(spoiled("1.weight", (0, 0, 0, 0)))
     assert answer.lost_at == {"linear": "found"}
-    assert answer.headline == "Lost in the head: its weights are NaN or infinite in part."
+    assert answer.headline == "Lost in the head: its weights or biases are NaN or infinite in part."
     assert "are NaN or infinite in R: they begin in 1, in its weight (1 of 1,152 values)" in answer.causes[0].reason
     assert not any("do not follow" in note for note in answer.notes)
 

@@ -123,6 +123,17 @@ def test_outputs_that_hold_pictures(rng):
         assert measures(monitor.history[0]) == wanted
 
 
+def test_outputs_of_no_pictures_and_of_one(rng):
+    """A batch may be empty, and layers take one picture without the axis of them: a watched forward does, too."""
+    net = Returns(lambda x: x)
+    image = torch.tensor(pictures(rng, n=1))
+    with ChromaMonitor(net) as monitor:
+        net(image[:0])
+        net(image[0].requires_grad_())
+        net(image[..., :0])
+    assert [(record.step, measures(record)) for record in monitor.history] == [(1, expected(image.detach().numpy()))]
+
+
 @pytest.mark.parametrize(
     ("wrap", "said"),
     [
