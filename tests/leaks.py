@@ -14,10 +14,14 @@ def page_count():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1])
 
+# Python remembers names that attributes were asked for by: Pillow composes some anew for each file.
+forget_names = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
+
 def rounds(call, times):
     for _ in range(times):
         call()
     gc.collect()
+    forget_names()
     return sys.getallocatedblocks(), page_count()
 
 def refused(function, given):
