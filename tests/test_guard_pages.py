@@ -3,7 +3,6 @@
 import ctypes
 import itertools
 import mmap
-import sys
 
 import numpy as np
 import pytest
@@ -36,7 +35,6 @@ class Fenced:
         return placed
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="protects memory as POSIX does")
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("at_end", [False, True])
