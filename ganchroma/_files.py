@@ -116,8 +116,13 @@ def _mode(path: str) -> int | None:
         return None
 
 
+def temporary_name(target: Path) -> Path:
+    """A name of its own in the same folder: for what becomes `target` once it is whole."""
+    return target.with_name(f".ganchroma-{os.urandom(4).hex()}")
+
+
 def _replace(target: Path, data: bytes) -> None:
-    temporary = target.with_name(f".ganchroma-{os.urandom(4).hex()}")
+    temporary = temporary_name(target)
     try:
         temporary.write_bytes(data)
         if target.exists():
@@ -280,11 +285,10 @@ def read_npy_header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool
     """
     stream.seek(0)
     head = BytesIO(stream.read(MOST_HEADER))
+    first, later = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
     try:
-        version = np.lib.format.read_magic(head)
-        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = header(head)
-    except Exception:  # NumPy has Python parse it, and that fails in many ways
+        shape, fortran, dtype = (first if np.lib.format.read_magic(head) == (1, 0) else later)(head)
+    except Exception:  # all of it is in memory: what fails is parsing, with errors of Python's tokenizer, parser, NumPy
         raise ValueError("it does not begin as a .npy file does") from None
     if dtype.hasobject:
         raise ValueError("it holds Python objects, which are not opened, they can run code; save arrays of numbers")

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ganchroma._files import check_path, open_regular
+from ganchroma._files import check_path, open_regular, temporary_name
 from ganchroma.scanning.measuring import Row
 
 KINDS = (".csv", ".parquet")
@@ -34,8 +34,7 @@ class RecordWriter:
     """
 
     def __init__(self, path: str, keep: int = 0) -> None:
-        self.path, self._part = path, Path(part_of(path))
-        self._whole = Path(path).with_name(f".ganchroma-{os.urandom(4).hex()}")
+        self.path, self._part, self._whole = path, Path(part_of(path)), temporary_name(Path(path))
         if _kind(path) == ".parquet":
             _pyarrow()
         if keep and (not self._part.exists() or self._part.stat().st_size < keep):
