@@ -235,7 +235,8 @@ static enum gch_status plan_worker(struct gch_conv_plan *plan, struct gch_conv_w
         (worker->packed = gch_conv_take(plan, plan->packed_size, size)) == NULL)
         return GCH_NO_MEMORY;
     if (call->x_last) {
-        worker->planes = gch_conv_take(plan, times((size_t)plan->planes_step, GCH_CONV_BLOCK), size);
+        const size_t planes = GCH_CONV_COLUMNS + times((size_t)plan->planes_step, GCH_CONV_BLOCK);
+        worker->planes = gch_conv_take(plan, planes, size);
         if (worker->planes == NULL) return GCH_NO_MEMORY;
     }
     if (plan->points) {

@@ -46,7 +46,8 @@ struct gch_conv_worker {
     char *sum;        /* [row phase][column phase][filter][row][column] of a band */
     char *staged;     /* [segment][channel][row][column] of a band and a block */
     char *packed;     /* weights of one image, where channel_scale makes them differ */
-    char *planes;     /* [channel][row][column] of a block: what a band reads of channels-last input */
+    char *planes;     /* [channel][row][column] of a block: what a band reads of channels-last input, and
+                         GCH_CONV_COLUMNS on either side */
     char *line;       /* one output row of each filter, where there is no out or its filters are last */
     char *chain;      /* points: what a block has summed so far, of a run */
     const void **row; /* the tables of a strip */

@@ -29,7 +29,7 @@ int gch_conv_pack_weights(const struct gch_conv_plan *plan, ptrdiff_t image, cha
             char *target = packed + plan->weights[py * columns->phases + px] * size;
             pack.first[0] = rows->phase[py].tap, pack.first[1] = columns->phase[px].tap;
             pack.taps[0] = rows->phase[py].taps, pack.taps[1] = columns->phase[px].taps;
-            for (ptrdiff_t f = 0; f < call->filters; f += plan->kernels->filters) {
+            for (ptrdiff_t f = 0; f < call->filters && !gch_runtime_stopped(); f += plan->kernels->filters) {
                 pack.filters = least(plan->kernels->filters, call->filters - f);
                 pack.weight = (const char *)call->weight + f * pack.weight_filter * size;
                 pack.packed = target;
@@ -81,6 +81,13 @@ static ptrdiff_t staged_row(const struct band *band, ptrdiff_t i)
     return input_row(plan, band->from * plan->axis[0].stride + plan->staged_row[i]);
 }
 
+/* A row of a channel of the planes. */
+static char *plane_row(const struct band *band, ptrdiff_t channel, ptrdiff_t row)
+{
+    const ptrdiff_t at = channel * band->plan->planes_step + row * band->plan->planes_row;
+    return band->worker->planes + (GCH_CONV_COLUMNS + at) * band->size;
+}
+
 /* Turns what this block reads of channels-last input into planes. Where rows are strided, strips are too few to fetch the
  * next band's in time: they are fetched meanwhile, in the order in which they lie in memory. */
 static void turn(const struct band *band)
@@ -97,7 +104,7 @@ static void turn(const struct band *band)
         const ptrdiff_t row = staged_row(band, i);
         if (row < 0) continue;
         planes.x = image + row * width * pixel + band->channel * band->size;
-        planes.out = band->worker->planes + i * plan->planes_row * band->size;
+        planes.out = plane_row(band, 0, i);
         if (plan->axis[0].stride > 1) planes.next = image + fetched * band->size;
         fetched += width * band->channels;
         plan->kernels->planes(&planes);
@@ -112,10 +119,8 @@ static void stage(const struct band *band, const struct gch_conv_segment *segmen
     for (int c = 0; c < band->channels; ++c) {
         for (ptrdiff_t i = 0; i < plan->staged_rows; ++i) {
             const ptrdiff_t row = staged_row(band, i);
-            const char *source =
-                plan->call.x_last
-                    ? band->worker->planes + (c * plan->planes_step + i * plan->planes_row) * band->size
-                    : input_at(band, band->image, band->channel + c, row);
+            const char *source = plan->call.x_last ? plane_row(band, c, i)
+                                                   : input_at(band, band->image, band->channel + c, row);
             for (ptrdiff_t r = 0; r < segment->runs && row >= 0; ++r)
                 plan->kernels->stage(&segment->stage[r], source,
                                      target + r * segment->stage[r].count * band->size);
@@ -140,7 +145,7 @@ static void set_row(const struct band *band, const struct gch_conv_segment *segm
             band->worker->staged + ((ptrdiff_t)segment->at + copy * segment->length) * band->size;
         band->worker->step[i] = plan->staged_rows * segment->length;
     } else if (plan->call.x_last) {
-        band->worker->row[i] = band->worker->planes + copy * plan->planes_row * band->size;
+        band->worker->row[i] = plane_row(band, 0, copy);
         band->worker->step[i] = plan->planes_step;
     } else {
         band->worker->row[i] = input_at(band, band->image, band->channel, row);
@@ -256,10 +261,12 @@ static void set_rows(const struct band *band, const struct gch_conv_segment *seg
     }
 }
 
-/* Whether GCH_CONV_COLUMNS elements on either side of the first `count` rows of the table lie in the input, too. */
+/* Whether GCH_CONV_COLUMNS elements on either side of the first `count` rows of the table may be read, too: of planes they
+ * may, of the input where they lie in it. */
 static int rows_are_amid(const struct band *band, ptrdiff_t count)
 {
     const struct gch_conv_call *call = &band->plan->call;
+    if (call->x_last) return 1;
     const ptrdiff_t line = GCH_CONV_COLUMNS * band->size, row = call->size[1] * band->size;
     const char *begin = call->x, *end = begin + call->images * call->channels * call->size[0] * row;
     for (ptrdiff_t i = 0; i < count; ++i) {
@@ -309,8 +316,7 @@ static void run_strip(const struct band *band, const struct gch_conv_segment *se
         .kh = (int)phase->taps,
         .add = band->channel > 0,
         .skip = band->skip,
-        .amid = dense && !segment->staged && !call->x_last &&
-                rows_are_amid(band, GCH_CONV_ROWS + phase->taps - 1),
+        .amid = dense && !segment->staged && rows_are_amid(band, GCH_CONV_ROWS + phase->taps - 1),
     };
     set_next(band, &strip, position, py == 0);
     const ptrdiff_t top = (position - band->from + (turned ? GCH_CONV_ROWS - 1 : 0)) * plan->sum_row;

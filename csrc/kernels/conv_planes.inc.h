@@ -2,18 +2,28 @@
  *
  * Template. Needs: REAL, V(word), LANES, FN(name). Gives: FN(conv_planes), FN(conv_weave) for the table.
  */
-enum { FN(CONV_PLANES_ROUNDS) = (LANES > 1) + (LANES > 2) + (LANES > 4) + (LANES > 8) };
+enum { FN(CONV_PLANES_ROUNDS) = (LANES > 2) + (LANES > 4) + (LANES > 8) };
 
-/* Rows to columns: zipping the two halves shifts the bits of an element's place, row and lane, by one. */
-GCH_INLINE void FN(conv_turn)(V(vec) v[LANES])
+/* LANES rows in memory to columns. Half a vector is loaded of a row, and half of the row that its lanes belong with, so that
+ * what is left to turn lies within halves: zipping those of two vectors shifts the bits of an element's place, row and
+ * lane, by one. */
+GCH_INLINE void FN(conv_turned)(const REAL *x, ptrdiff_t step, V(vec) v[LANES])
 {
+    enum { HALF = LANES / 2 };
+    GCH_UNROLL
+    for (int i = 0; i < LANES; ++i) {
+        const int first = i < HALF ? 0 : HALF;
+        const REAL *p = x + (i - first) * step + first;
+        v[i] = V(join)(p, p + HALF * step);
+    }
     GCH_UNROLL
     for (int round = 0; round < FN(CONV_PLANES_ROUNDS); ++round) {
         V(vec) zipped[LANES];
         GCH_UNROLL
-        for (int i = 0; i < LANES / 2; ++i) {
-            zipped[2 * i] = V(zip_low)(v[i], v[i + LANES / 2]);
-            zipped[2 * i + 1] = V(zip_high)(v[i], v[i + LANES / 2]);
+        for (int i = 0; i < HALF; ++i) {
+            const int from = i < HALF / 2 ? i : i + HALF / 2;
+            zipped[2 * i] = V(zip_halves_low)(v[from], v[from + HALF / 2]);
+            zipped[2 * i + 1] = V(zip_halves_high)(v[from], v[from + HALF / 2]);
         }
         GCH_UNROLL
         for (int i = 0; i < LANES; ++i)
@@ -26,18 +36,15 @@ GCH_INLINE void FN(conv_planes_tile)(const int whole, const struct gch_conv_plan
                                      int channel)
 {
     const REAL *x = (const REAL *)p->x + pixel * p->pixel + channel;
-    REAL *out = (REAL *)p->out + channel * p->step + pixel;
-    const V(mask) there = V(lanes)(0, p->channels - channel);
+    REAL *out = (REAL *)p->out + channel * p->step + pixel, some[LANES * LANES] = {0};
+    const int channels = p->channels - channel < LANES ? p->channels - channel : LANES;
     V(vec) v[LANES];
-    GCH_UNROLL
-    for (int i = 0; i < LANES; ++i)
-        v[i] = whole                  ? V(load)(x + i * p->pixel)
-               : pixel + i < p->count ? V(load_part)(x + i * p->pixel, there)
-                                      : V(set1)(0);
-    FN(conv_turn)(v);
+    for (int i = 0; !whole && i < LANES && pixel + i < p->count; ++i)
+        memcpy(some + i * LANES, x + i * p->pixel, (size_t)channels * sizeof *x);
+    FN(conv_turned)(whole ? x : some, whole ? p->pixel : LANES, v);
     GCH_UNROLL
     for (int c = 0; c < LANES; ++c)
-        if (whole || channel + c < p->channels) V(store)(out + c * p->step, v[c]);
+        if (whole || c < channels) V(store)(out + c * p->step, v[c]);
 }
 
 static void FN(conv_planes)(const struct gch_conv_planes *p)

@@ -67,6 +67,12 @@ GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s)
 }
 GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return _mm256_fmadd_ps(a, b, c); }
 GCH_INLINE f32_vec f32_fused(f32_vec a, f32_vec b, f32_vec c) { return f32_fma(a, b, c); }
+GCH_INLINE f32_vec f32_join(const float *p, const float *q)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(q), 1);
+}
+GCH_INLINE f32_vec f32_zip_halves_low(f32_vec a, f32_vec b) { return _mm256_unpacklo_ps(a, b); }
+GCH_INLINE f32_vec f32_zip_halves_high(f32_vec a, f32_vec b) { return _mm256_unpackhi_ps(a, b); }
 GCH_INLINE f32_vec f32_zip_low(f32_vec a, f32_vec b)
 {
     return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), 0x20);
@@ -266,6 +272,12 @@ GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s)
 }
 GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return _mm256_fmadd_pd(a, b, c); }
 GCH_INLINE f64_vec f64_fused(f64_vec a, f64_vec b, f64_vec c) { return f64_fma(a, b, c); }
+GCH_INLINE f64_vec f64_join(const double *p, const double *q)
+{
+    return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(q), 1);
+}
+GCH_INLINE f64_vec f64_zip_halves_low(f64_vec a, f64_vec b) { return _mm256_unpacklo_pd(a, b); }
+GCH_INLINE f64_vec f64_zip_halves_high(f64_vec a, f64_vec b) { return _mm256_unpackhi_pd(a, b); }
 GCH_INLINE f64_vec f64_zip_low(f64_vec a, f64_vec b)
 {
     return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), 0x20);

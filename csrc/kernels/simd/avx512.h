@@ -59,6 +59,21 @@ GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s)
 }
 GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return _mm512_fmadd_ps(a, b, c); }
 GCH_INLINE f32_vec f32_fused(f32_vec a, f32_vec b, f32_vec c) { return f32_fma(a, b, c); }
+GCH_INLINE f32_vec f32_join(const float *p, const float *q)
+{
+    const __m512d first = _mm512_castpd256_pd512(_mm256_castps_pd(_mm256_loadu_ps(p)));
+    return _mm512_castpd_ps(_mm512_insertf64x4(first, _mm256_castps_pd(_mm256_loadu_ps(q)), 1));
+}
+GCH_INLINE f32_vec f32_zip_halves_low(f32_vec a, f32_vec b)
+{
+    const __m512i order = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 8, 24, 9, 25, 10, 26, 11, 27);
+    return _mm512_permutex2var_ps(a, order, b);
+}
+GCH_INLINE f32_vec f32_zip_halves_high(f32_vec a, f32_vec b)
+{
+    const __m512i order = _mm512_setr_epi32(4, 20, 5, 21, 6, 22, 7, 23, 12, 28, 13, 29, 14, 30, 15, 31);
+    return _mm512_permutex2var_ps(a, order, b);
+}
 GCH_INLINE f32_vec f32_zip_low(f32_vec a, f32_vec b)
 {
     const __m512i order = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -239,6 +254,18 @@ GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s)
 }
 GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return _mm512_fmadd_pd(a, b, c); }
 GCH_INLINE f64_vec f64_fused(f64_vec a, f64_vec b, f64_vec c) { return f64_fma(a, b, c); }
+GCH_INLINE f64_vec f64_join(const double *p, const double *q)
+{
+    return _mm512_insertf64x4(_mm512_castpd256_pd512(_mm256_loadu_pd(p)), _mm256_loadu_pd(q), 1);
+}
+GCH_INLINE f64_vec f64_zip_halves_low(f64_vec a, f64_vec b)
+{
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 8, 1, 9, 4, 12, 5, 13), b);
+}
+GCH_INLINE f64_vec f64_zip_halves_high(f64_vec a, f64_vec b)
+{
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(2, 10, 3, 11, 6, 14, 7, 15), b);
+}
 GCH_INLINE f64_vec f64_zip_low(f64_vec a, f64_vec b)
 {
     return _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b);

@@ -73,6 +73,9 @@ GCH_INLINE f32_vec f32_round(f32_vec a) { return vrndnq_f32(a); }
 GCH_INLINE f32_vec f32_copysign(f32_vec a, f32_vec s) { return vbslq_f32(vdupq_n_u32(0x80000000u), s, a); }
 GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c) { return vfmaq_f32(c, a, b); }
 GCH_INLINE f32_vec f32_fused(f32_vec a, f32_vec b, f32_vec c) { return f32_fma(a, b, c); }
+GCH_INLINE f32_vec f32_join(const float *p, const float *q) { return vcombine_f32(vld1_f32(p), vld1_f32(q)); }
+GCH_INLINE f32_vec f32_zip_halves_low(f32_vec a, f32_vec b) { return vtrn1q_f32(a, b); }
+GCH_INLINE f32_vec f32_zip_halves_high(f32_vec a, f32_vec b) { return vtrn2q_f32(a, b); }
 GCH_INLINE f32_vec f32_zip_low(f32_vec a, f32_vec b) { return vzip1q_f32(a, b); }
 GCH_INLINE f32_vec f32_zip_high(f32_vec a, f32_vec b) { return vzip2q_f32(a, b); }
 GCH_INLINE f32_vec f32_even(f32_vec a, f32_vec b) { return vuzp1q_f32(a, b); }
@@ -202,6 +205,12 @@ GCH_INLINE f64_vec f64_copysign(f64_vec a, f64_vec s)
 }
 GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c) { return vfmaq_f64(c, a, b); }
 GCH_INLINE f64_vec f64_fused(f64_vec a, f64_vec b, f64_vec c) { return f64_fma(a, b, c); }
+GCH_INLINE f64_vec f64_join(const double *p, const double *q)
+{
+    return vcombine_f64(vld1_f64(p), vld1_f64(q));
+}
+GCH_INLINE f64_vec f64_zip_halves_low(f64_vec a, GCH_UNUSED f64_vec b) { return a; }
+GCH_INLINE f64_vec f64_zip_halves_high(GCH_UNUSED f64_vec a, f64_vec b) { return b; }
 GCH_INLINE f64_vec f64_zip_low(f64_vec a, f64_vec b) { return vzip1q_f64(a, b); }
 GCH_INLINE f64_vec f64_zip_high(f64_vec a, f64_vec b) { return vzip2q_f64(a, b); }
 GCH_INLINE f64_vec f64_even(f64_vec a, f64_vec b) { return vuzp1q_f64(a, b); }

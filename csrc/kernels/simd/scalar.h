@@ -16,6 +16,8 @@
  *   p_copysign(a, s)         magnitude of a, sign of s
  *   p_exponent p_mantissa    the e and m of x = m 2^e, 1 <= m < 2, for a positive normal x
  *   p_zip_low(a, b) p_zip_high(a, b)   the first and the second half of a0 b0 a1 b1 ... (width one: a, b)
+ *   p_zip_halves_low(a, b) p_zip_halves_high(a, b)      the same within each half of a and b (two lanes: a, b)
+ *   p_join(p, q)             half a vector from memory at p, then half of one from q (width one: that at p)
  *   p_even(a, b)             a0 a2 ... b0 b2 ... (width one: a)
  *   p_split(p, rgb) p_weave(p, rgb)    P_LANES pixels of three elements in memory to three planes and back, in
  *                            an order of its own
@@ -108,6 +110,9 @@ GCH_INLINE f32_vec f32_fma(f32_vec a, f32_vec b, f32_vec c)
 #endif
 }
 GCH_INLINE f32_vec f32_fused(f32_vec a, f32_vec b, f32_vec c) { return fmaf(a, b, c); }
+GCH_INLINE f32_vec f32_join(const float *p, GCH_UNUSED const float *q) { return *p; }
+GCH_INLINE f32_vec f32_zip_halves_low(f32_vec a, GCH_UNUSED f32_vec b) { return a; }
+GCH_INLINE f32_vec f32_zip_halves_high(GCH_UNUSED f32_vec a, f32_vec b) { return b; }
 GCH_INLINE f32_vec f32_zip_low(f32_vec a, GCH_UNUSED f32_vec b) { return a; }
 GCH_INLINE f32_vec f32_zip_high(GCH_UNUSED f32_vec a, f32_vec b) { return b; }
 GCH_INLINE f32_vec f32_even(f32_vec a, GCH_UNUSED f32_vec b) { return a; }
@@ -195,6 +200,9 @@ GCH_INLINE f64_vec f64_fma(f64_vec a, f64_vec b, f64_vec c)
 #endif
 }
 GCH_INLINE f64_vec f64_fused(f64_vec a, f64_vec b, f64_vec c) { return fma(a, b, c); }
+GCH_INLINE f64_vec f64_join(const double *p, GCH_UNUSED const double *q) { return *p; }
+GCH_INLINE f64_vec f64_zip_halves_low(f64_vec a, GCH_UNUSED f64_vec b) { return a; }
+GCH_INLINE f64_vec f64_zip_halves_high(GCH_UNUSED f64_vec a, f64_vec b) { return b; }
 GCH_INLINE f64_vec f64_zip_low(f64_vec a, GCH_UNUSED f64_vec b) { return a; }
 GCH_INLINE f64_vec f64_zip_high(GCH_UNUSED f64_vec a, f64_vec b) { return b; }
 GCH_INLINE f64_vec f64_even(f64_vec a, GCH_UNUSED f64_vec b) { return a; }
