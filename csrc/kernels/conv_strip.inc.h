@@ -46,26 +46,28 @@ GCH_INLINE void FN(conv_leave)(const struct gch_conv_strip *s, const int out, vo
                                V(vec) sum[GCH_CONV_ROWS][GCH_CONV_FILTERS])
 {
     REAL *target = (REAL *)to + x;
+    const ptrdiff_t row = s->sum_row,
+                    filter = s->sum_filter; /* for the compiler, what is stored may be these */
+    const int whole_lines = LANES * sizeof(REAL) == GCH_ALIGNMENT, stream = s->stream;
     if (s->add) {
         GCH_UNROLL
         for (int r = 0; r < GCH_CONV_ROWS; ++r) {
             GCH_UNROLL
             for (int f = 0; f < out; ++f)
-                sum[r][f] = V(add)(V(load)(target + r * s->sum_row + f * s->sum_filter), sum[r][f]);
+                sum[r][f] = V(add)(V(load)(target + r * row + f * filter), sum[r][f]);
         }
     }
-    const int whole_lines = LANES * sizeof(REAL) == GCH_ALIGNMENT;
     GCH_UNROLL
     for (int r = 0; r < GCH_CONV_ROWS; ++r) {
         GCH_UNROLL
         for (int f = 0; f < out; ++f) {
-            REAL *one = target + r * s->sum_row + f * s->sum_filter;
-            if (!s->stream) {
+            REAL *one = target + r * row + f * filter;
+            if (!stream) {
                 V(store)(one, sum[r][f]);
             } else if (whole_lines) {
                 V(stream)(one, sum[r][f]);
             } else {
-                GCH_PREFETCH(one + out * s->sum_filter); /* where the next filters leave theirs */
+                GCH_PREFETCH(one + out * filter); /* where the next filters leave theirs */
                 V(store)(one, sum[r][f]);
             }
         }
@@ -135,6 +137,7 @@ GCH_INLINE void FN(conv_tile)(const int KH, const int KW, const int OUT, const i
     const REAL *row[FN(CONV_MOST_ROWS)], *weight = s->weight;
     ptrdiff_t ahead;
     const REAL *next = FN(conv_ahead)(s, x, &ahead);
+    GCH_UNROLL
     for (int i = 0; i < GCH_CONV_ROWS + KH - 1; ++i)
         row[i] = (const REAL *)s->row[i] + x + (KW > 0 ? s->offset[0] : 0);
     for (int c = 0; c < s->channels; ++c) {
