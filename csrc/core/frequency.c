@@ -5,7 +5,8 @@
 #include "core/parallel.h"
 #include "cpu/dispatch.h"
 
-enum { PIECE = 1 << 20 }; /* multiply-adds, about, that such columns take: tens of milliseconds */
+enum { PIECE = 1 << 20 };   /* multiply-adds, about, that such columns take: tens of milliseconds */
+enum { WATCHED = 1 << 14 }; /* waves after which to ask whether the call is stopped */
 
 struct gch_frequency_plan {
     struct gch_frequency_call call;
@@ -66,6 +67,7 @@ static void fill_waves(const struct gch_frequency_plan *plan, const double *turn
     for (ptrdiff_t j = 0; j < plan->call.reach[1]; ++j) {
         double *cosines = waves + 2 * j * plan->padded, *sines = cosines + plan->padded;
         for (ptrdiff_t x = 0; x < plan->padded; ++x) {
+            if (x % WATCHED == 0 && gch_runtime_stopped()) return;
             const ptrdiff_t at = x < plan->call.columns ? x : plan->call.columns - 1;
             wave(turns[at], (double)(j + 1), &cosines[x], &sines[x]);
         }
