@@ -52,8 +52,9 @@ class ChromaStats:
     quantize : {"round", "floor", "truncate"}
         How floats become the 8-bit levels that display measures are taken on; see `color.quantize`.
     chroma_samples : int, optional
-        About how many pixels of each image have their chroma measured, spread evenly over it; None for all. Chroma
-        takes most of the time of everything that is measured on bytes.
+        About how many pixels of each image have their chroma measured, from two thirds of it to twice as many; None
+        for all. They lie at equal distances row by row, chosen so that they are spread over columns as over rows.
+        Chroma takes most of the time of everything that is measured on bytes.
     moments_only : bool
         Measure the colour moments and no more: what `ChromaSummary` has of a screen is then NaN, `fixed` None. For
         batches that are to be measured about as fast as memory gives them.
