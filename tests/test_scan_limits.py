@@ -153,13 +153,17 @@ def test_a_sparse_member_is_read_whole(tmp_path):
     assert found.stats == reference([black])
 
 
-def test_a_picture_of_nan_is_not_gray(tmp_path):
-    floats = np.full((2, 3, 8, 8), np.nan, np.float32)
-    floats[0] = np.random.default_rng(0).random((3, 8, 8))
+def test_a_picture_with_nan_is_unreadable(tmp_path):
+    """A screen shows NaN as black: where much of a picture is NaN, its measures would be a gray one's."""
+    floats = np.random.default_rng(0).random((4, 3, 8, 8), np.float32)
+    floats[1] = np.nan
+    floats[2, :, 1:] = np.nan
+    floats[3, 1, 2, 3] = -np.inf
     np.save(tmp_path / "a.npy", floats)
     found = scan(tmp_path / "a.npy", value_range=(0, 1))
     assert (found.images, found.gray) == (1, 0)
-    assert found.unreadable == [(f"{tmp_path}/a.npy[1]", "no value in it is finite")]
+    reasons = [f"{count} of its 192 values are not finite" for count in (192, 168, 1)]
+    assert found.unreadable == [(f"{tmp_path}/a.npy[{row}]", reason) for row, reason in enumerate(reasons, 1)]
 
 
 def test_a_script_without_a_guard_ends_at_once(pictures, tmp_path):
