@@ -25,7 +25,7 @@ from support import need_tool, run_python, smooth_picture
 
 from ganchroma import cli
 from ganchroma._files import npz_bytes
-from ganchroma.scanning import checkpoint, engines, measuring, places
+from ganchroma.scanning import checkpoint, engines, measuring, page, places
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -131,6 +131,20 @@ def test_members_of_archives(tmp_path):
     assert found.unreadable == [
         (f"{tmp_path}/twice.zip/inside.tar", "it is an archive or an array in an archive; unpack it first")
     ]
+
+
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
+def test_members_of_one_name_have_their_own_thumbnails(tmp_path, ending):
+    path, colour = tmp_path / f"twice{ending}", smooth_picture()
+    with tarfile.open(path, "w:gz" if ending == ".tar.gz" else "w") as archive:
+        for picture in (np.repeat(colour[..., :1], 3, axis=-1), colour):
+            Image.fromarray(picture).save(tmp_path / "a.png")
+            archive.add(tmp_path / "a.png", "a.png")
+    found = scan(path)
+    ends = [extreme.place for (extreme,) in found._extremes]
+    tiles = page.tiles(ends, found._settings)
+    grayest, other = (np.ptp(tiles[place], axis=-1).max() for place in ends)
+    assert grayest == 0 < other
 
 
 def test_a_sparse_member_is_read_whole(tmp_path):
