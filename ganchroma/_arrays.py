@@ -271,12 +271,14 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: Se
     Raises
     ------
     TypeError
-        If it is no array or has another dtype.
+        If it is no array, is masked or has another dtype.
     ValueError
         If it has another shape, is read-only, is not C-contiguous, or overlaps an input.
     """
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
+    if isinstance(out, np.ma.MaskedArray):
+        raise TypeError("out is a masked array, and results know no mask; pass out.data")
     if out.dtype != dtype:
         raise TypeError(f"out has dtype {out.dtype}; the result has {dtype}")
     if out.shape != shape:

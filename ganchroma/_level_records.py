@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
 from ganchroma._images import Images
+from ganchroma._sampling import sampling_step
 from ganchroma.color import parse_rule
 
 SUM, SECOND, WITHIN, DISPLAY = slice(0, 3), slice(3, 9), slice(9, 15), slice(15, 18)  # rows of the exact sums
@@ -49,8 +50,7 @@ class LevelRecords:
         """
         count, _, height, width = batch.pixels.shape
         rows = slice(place, place + count)
-        # An odd step walks through all columns of the usual, even widths.
-        every = 1 if chroma_samples is None else chroma_samples and max(1, height * width // chroma_samples) | 1
+        every = 1 if chroma_samples is None else chroma_samples and sampling_step(height, width, chroma_samples)
         low, high = batch.value_range
         _core.stats_levels(
             batch.pixels, self.levels[rows], self.extremes[rows], low, high, parse_rule(rule), every, threads

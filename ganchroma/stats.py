@@ -52,8 +52,9 @@ class ChromaStats:
     quantize : {"round", "floor", "truncate"}
         How floats become the 8-bit levels that display measures are taken on; see `color.quantize`.
     chroma_samples : int, optional
-        About how many pixels of each image have their chroma measured, spread evenly over it; None for all. Chroma
-        takes most of the time of everything that is measured on bytes.
+        About how many pixels of each image have their chroma measured, from two thirds of it to twice as many; None
+        for all. They lie at equal distances row by row, chosen so that they are spread over columns as over rows.
+        Chroma takes most of the time of everything that is measured on bytes.
     moments_only : bool
         Measure the colour moments and no more: what `ChromaSummary` has of a screen is then NaN, `fixed` None. For
         batches that are to be measured about as fast as memory gives them.
@@ -136,7 +137,15 @@ class ChromaStats:
         return self._merge(more, more._positions)
 
     def update_from(self, records: LevelRecords) -> Self:
-        """Add images of bytes that were measured one by one; of these there is no fixed pattern."""
+        """Add images of bytes that were measured one by one; of these there is no fixed pattern.
+
+        Raises
+        ------
+        TypeError
+            If `records` are no LevelRecords.
+        ValueError
+            If this ChromaStats has another value range than bytes, or has seen floats.
+        """
         if not isinstance(records, LevelRecords):
             raise TypeError(f"records must be LevelRecords, got {shown(records)}")
         if len(records.pixels) == 0:
@@ -144,7 +153,7 @@ class ChromaStats:
         more = self.empty_like()
         more.value_range, more._bytes = BYTE_RANGE, True
         more._fill(records)
-        return self._merge(more)
+        return self.merge(more)
 
     def _measure(self, batch: Images) -> None:
         """Fill an empty state with one batch."""
@@ -209,7 +218,7 @@ class ChromaStats:
             raise ValueError(f"other has too many pixels to add: a ChromaStats counts {MOST_PIXELS:,} at most")
         size, positions = self._merged_positions(other, room)
         least, most = min(self._extremes[0], other._extremes[0]), max(self._extremes[1], other._extremes[1])
-        # In one step, and into new arrays: an interrupt finds all of it or nothing, and states given out stay.
+        # In one step, and into new arrays: an interrupt finds all of it or nothing, and copies stay.
         self.__dict__.update(
             value_range=other.value_range if self.value_range is None else self.value_range,
             _bytes=self._bytes if other._bytes is None else other._bytes,
@@ -360,13 +369,13 @@ class ChromaStats:
             "moments_only": np.array(self.moments_only),
             "value_range": np.array(self.value_range or (), np.float64),
             "kind": np.array(next(kind for kind, is_bytes in _KINDS.items() if is_bytes is self._bytes)),
-            "counts": self._counts,
-            "sums": self._sums,
-            "extremes": self._extremes,
+            "counts": self._counts.copy(),
+            "sums": self._sums.copy(),
+            "extremes": self._extremes.copy(),
             "size": np.array(self._size),
         }
         if self._positions is not None:
-            state["positions"] = self._positions
+            state["positions"] = self._positions.copy()
         return state
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -449,7 +458,7 @@ def _entry(state: Mapping[str, NDArray[Any]], name: str, dtype: type, shape: tup
         raise TypeError(f"{name} must be an array, as ChromaStats.state() gives it; got {shown(array)}")
     if array.dtype != dtype or array.shape != shape:
         raise ValueError(f"{name} has dtype {array.dtype} and shape {array.shape}, not {np.dtype(dtype)} and {shape}")
-    return array
+    return np.array(array)  # its own: what was given may change
 
 
 def _given(state: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:

@@ -230,6 +230,11 @@ def read_only(array):
 
 OUT_REFUSED = {
     "a list": ([0.0] * 6, TypeError, "out must be a NumPy array, got list"),
+    "masked": (
+        np.ma.zeros((2, 3), np.float32),
+        TypeError,
+        "out is a masked array, and results know no mask; pass out.data",
+    ),
     "dtype": (np.zeros((2, 3)), TypeError, "out has dtype float64; the result has float32"),
     "shape": (np.zeros((3, 2), np.float32), ValueError, "out has shape (3, 2); the result has (2, 3)"),
     "more dimensions": (np.zeros((1, 2, 3), np.float32), ValueError, "out has shape (1, 2, 3); the result has (2, 3)"),

@@ -24,7 +24,8 @@ PYTHON_LAYERS = [
         *("activation", "_geometry", "conv", "conv_backward", "layer"),
         *("_initialize", "_torch_stream", "rng", "_truncated", "_structured", "init"),
         *("_gains", "_operator_norm", "_response_plot", "frequency", "spectral"),
-        *("_images", "moments", "color", "_sums", "_level_records", "_state_checks", "summary", "stats", "stages"),
+        *("_images", "moments", "color", "_sums", "_sampling", "_level_records", "_state_checks", "summary", "stats"),
+        "stages",
     ],
     [
         *("_patches", "feature_moments", "_gauss", "prediction", "calibration"),

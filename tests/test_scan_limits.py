@@ -25,7 +25,7 @@ from support import need_tool, run_python, smooth_picture
 
 from ganchroma import cli
 from ganchroma._files import npz_bytes
-from ganchroma.scanning import checkpoint, engines, measuring, places
+from ganchroma.scanning import checkpoint, engines, measuring, page, places
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -133,6 +133,20 @@ def test_members_of_archives(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("ending", [".tar", ".tar.gz"])
+def test_members_of_one_name_have_their_own_thumbnails(tmp_path, ending):
+    path, colour = tmp_path / f"twice{ending}", smooth_picture()
+    with tarfile.open(path, "w:gz" if ending == ".tar.gz" else "w") as archive:
+        for picture in (np.repeat(colour[..., :1], 3, axis=-1), colour):
+            Image.fromarray(picture).save(tmp_path / "a.png")
+            archive.add(tmp_path / "a.png", "a.png")
+    found = scan(path)
+    ends = [extreme.place for (extreme,) in found._extremes]
+    tiles = page.tiles(ends, found._settings)
+    grayest, other = (np.ptp(tiles[place], axis=-1).max() for place in ends)
+    assert grayest == 0 < other
+
+
 def test_a_sparse_member_is_read_whole(tmp_path):
     tar = need_tool("tar")
     black = np.zeros((400, 400, 3), np.uint8)
@@ -153,13 +167,17 @@ def test_a_sparse_member_is_read_whole(tmp_path):
     assert found.stats == reference([black])
 
 
-def test_a_picture_of_nan_is_not_gray(tmp_path):
-    floats = np.full((2, 3, 8, 8), np.nan, np.float32)
-    floats[0] = np.random.default_rng(0).random((3, 8, 8))
+def test_a_picture_with_nan_is_unreadable(tmp_path):
+    """A screen shows NaN as black: where much of a picture is NaN, its measures would be a gray one's."""
+    floats = np.random.default_rng(0).random((4, 3, 8, 8), np.float32)
+    floats[1] = np.nan
+    floats[2, :, 1:] = np.nan
+    floats[3, 1, 2, 3] = -np.inf
     np.save(tmp_path / "a.npy", floats)
     found = scan(tmp_path / "a.npy", value_range=(0, 1))
     assert (found.images, found.gray) == (1, 0)
-    assert found.unreadable == [(f"{tmp_path}/a.npy[1]", "no value in it is finite")]
+    reasons = [f"{count} of its 192 values are not finite" for count in (192, 168, 1)]
+    assert found.unreadable == [(f"{tmp_path}/a.npy[{row}]", reason) for row, reason in enumerate(reasons, 1)]
 
 
 def test_a_script_without_a_guard_ends_at_once(pictures, tmp_path):

@@ -13,6 +13,8 @@ import pytest
 from support import same_bits
 
 import ganchroma as gch
+from ganchroma._images import read_images
+from ganchroma._level_records import LevelRecords
 from ganchroma.stats import _COUNTS
 
 
@@ -217,6 +219,21 @@ def test_records_of_another_kind_are_refused():
             gch.ChromaStats().update_from(wrong)
 
 
+def test_records_of_bytes_do_not_mix_with_floats(rng):
+    records = LevelRecords.empty(2)
+    records.measure(0, read_images(rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8), None, "NCHW"), "round", None, 1)
+    assert gch.ChromaStats().update_from(records).count("images") == 2
+    floats = rng.random((1, 3, 4, 4))
+    for value_range, text in (
+        ((-1, 1), r"value_range \(0\.0, 255\.0\); accepted: \(-1\.0, 1"),
+        ((0, 255), "the other floats"),
+    ):
+        stats = stats_of(floats, value_range=value_range)
+        with pytest.raises(ValueError, match=text):
+            stats.update_from(records)
+        assert stats == stats_of(floats, value_range=value_range)
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -357,6 +374,16 @@ def test_a_state_given_out_stays_as_it_was(rng):
     assert stats == again
     stats.update(levels)
     assert gch.ChromaStats.from_state(state) == again
+
+
+def test_a_state_given_out_or_taken_is_not_the_own(rng):
+    levels = rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
+    stats, again = stats_of(levels), stats_of(levels)
+    state = stats.state()
+    taken = gch.ChromaStats.from_state(state)
+    for name in ("counts", "sums", "extremes", "positions"):
+        state[name] += 1
+    assert stats == taken == again
 
 
 def test_counts_do_not_run_over(rng):

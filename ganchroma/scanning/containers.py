@@ -47,7 +47,7 @@ class Place(NamedTuple):
     row : int
         Along the first axis of an array; -1 where there is none.
     offset, size : int
-        Of a tar's member in bytes, -1 where it is looked for by name; in a zip or an .npz the number of the entry.
+        Of a tar's member in bytes; without a size the number of the entry, in all archives: two may have one name.
     """
 
     path: str
@@ -101,9 +101,9 @@ def _tarred(path: str) -> Iterator[Found]:
 
     plain, known = path.lower().endswith(".tar"), dict[str, Place]()
     with open_tar(path) as (archive, _):
-        for member in archive:
+        for number, member in enumerate(archive):
             archive.members = []  # type: ignore[attr-defined]  # it would remember them all
-            place = Place(path, member.name)
+            place = Place(path, member.name, offset=number)
             if _lies(member.size, path):
                 yield Found(place, reason=f"it is damaged: it claims {member.size:,} bytes; what follows is not read")
                 return

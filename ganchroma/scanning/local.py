@@ -51,7 +51,8 @@ def scan(
     resume : bool
         Go on where an interrupted scan with the same `out` stopped; from the start where none did.
     value_range : (float, float), optional
-        Of arrays of floats: they become the 8-bit levels that a screen would show.
+        Of arrays of floats: they become the 8-bit levels that a screen would show. A picture with a value that is not
+        finite is listed as unreadable.
     layout : {"NCHW", "NHWC"}
         Of arrays.
     show_progress : bool

@@ -57,8 +57,9 @@ class Reader:
         else:
             row = _kept(_Rows, place.path).read(place.row)
         levels = row
-        if row.dtype.kind == "f" and not np.isfinite(row).any():
-            raise ValueError("no value in it is finite")
+        broken = row.size - np.count_nonzero(np.isfinite(row)) if row.dtype.kind == "f" else 0
+        if broken:  # they would count as black
+            raise ValueError(f"{broken:,} of its {row.size:,} values are not finite")
         if row.dtype != np.uint8:
             levels = quantize(row, value_range=self.value_range, layout=self.layout)
         return read_images(levels, None, self.layout)

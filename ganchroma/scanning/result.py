@@ -26,7 +26,7 @@ class Scan:
     Attributes
     ----------
     stats : ChromaStats
-        The state: it saves, loads and merges. Chroma is of about 1,024 pixels of each picture; no fixed pattern.
+        The state: it saves, loads and merges. Chroma is of about 512 pixels of each picture; no fixed pattern.
     histogram : (64,) array of int64
         Pictures by their colourfulness M3, in steps of 2.5; the last holds what is beyond.
     grayest, most_colorful : list of (name, M3)
