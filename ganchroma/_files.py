@@ -139,6 +139,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
     write_bytes(path, text.encode(errors="backslashreplace"))
 
 
+def csv_field(text: str) -> str:
+    """`csv.writer` of Python 3.11 lets a carriage return through, which ends a row."""
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in '",\r\n') else text
+
+
 def printable(name: str) -> str:
     """A file's name with escapes for what can't be encoded, and for what would do something to a terminal."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in name)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ganchroma._files import check_path, open_regular, temporary_name
+from ganchroma._files import check_path, csv_field, open_regular, temporary_name
 from ganchroma.scanning.measuring import Row
 
 KINDS = (".csv", ".parquet")
@@ -49,7 +49,7 @@ class RecordWriter:
         """Append rows."""
         for path, width, height, share, m3, chroma, gray in rows:
             numbers = f"{width},{height},{'' if share != share else share},{m3},{chroma},{str(gray).lower()}"
-            self._file.write(f"{_quoted(path)},{numbers}\n")
+            self._file.write(f"{csv_field(path)},{numbers}\n")
 
     def flush(self) -> int:
         """Bytes of the part once everything is in it, on the disk too."""
@@ -79,11 +79,6 @@ class RecordWriter:
             return
         os.replace(self._whole, self.path)
         self._part.unlink()
-
-
-def _quoted(field: str) -> str:
-    """`csv.writer` of Python 3.11 lets a carriage return through, which ends a row."""
-    return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in '",\r\n') else field
 
 
 def part_of(path: str) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
-from ganchroma.torch.experiments import Config, History, Interval, crops, run, sweep, training  # noqa: E402
+from ganchroma.torch.experiments import Config, History, Interval, Sweep, crops, run, sweep, training  # noqa: E402
 
 SMALL = Config(steps=6, batch=4, width=4)
 
@@ -212,6 +212,14 @@ def test_a_sweep_is_the_same_over_processes_and_goes_on(tmp_path, monkeypatch):
     again = sweep(configs, 2, workers=1, out=tmp_path, shown=False)
     assert again.rows() == here.rows()
     assert steps == list(range(6))  # of the one that was missing
+
+
+def test_any_name_of_a_configuration_is_one_field(tmp_path):
+    names = ["plain", "a\rb", 'a,"b"\n']
+    Sweep({name: {0: History(Config())} for name in names}, complete=True).to_csv(tmp_path / "runs.csv")
+    with open(tmp_path / "runs.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[:3] for row in rows] == [["name", "seed", "share_0"], *([name, "0", "nan"] for name in names)]
 
 
 def test_an_interrupted_sweep_holds_what_was_done(monkeypatch):
