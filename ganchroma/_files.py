@@ -126,12 +126,17 @@ def _replace(target: Path, data: bytes) -> None:
     temporary = temporary_name(target)
     try:
         temporary.write_bytes(data)
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        os.replace(temporary, target)
+        put_in_place(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def put_in_place(temporary: Path, target: Path) -> None:
+    """Rename what is whole, with the permissions of the file that stood there."""
+    if target.exists():
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+    os.replace(temporary, target)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
