@@ -84,21 +84,20 @@ def _redraw_as_torch(
         np.copyto(work, again, where=outside)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def _propose_as_torch(work: Array, mean: float, std: float, a: float, b: float, stream: TorchGenerator) -> None:
     """As above; each step of the log density is rounded to the array's dtype."""
     kind = compute_dtype(work)
-    with np.errstate(over="ignore"):
-        center, spread = kind.type(mean), kind.type(std)
+    center, spread = kind.type(mean), kind.type(std)
     nearest = max(a, min(mean, b))
     peak = (nearest - mean) / std
     log_peak = kind.type(-0.5 * min(abs(peak), _FAR) ** 2)
 
     def below_peak(values: Array) -> Array:
-        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-            distance = ((values.astype(kind) - center).astype(work.dtype).astype(kind) / spread).astype(work.dtype)
-            density = ((distance * distance).astype(kind) * kind.type(-0.5)).astype(work.dtype)
-            lower: Array = (density.astype(kind) - log_peak).astype(work.dtype)
-            return lower
+        distance = ((values.astype(kind) - center).astype(work.dtype).astype(kind) / spread).astype(work.dtype)
+        density = ((distance * distance).astype(kind) * kind.type(-0.5)).astype(work.dtype)
+        lower: Array = (density.astype(kind) - log_peak).astype(work.dtype)
+        return lower
 
     # Most of what is accepted lies where the density has fallen by e at most.
     reach = min(b - a, std / max(abs(peak), 1.0))
@@ -116,5 +115,4 @@ def _propose_as_torch(work: Array, mean: float, std: float, a: float, b: float, 
         np.copyto(work, proposed, where=pending)
         density = below_peak(proposed)
         stream.uniform(chance, 0.0, 1.0)
-        with np.errstate(divide="ignore"):
-            pending &= np.log(chance.astype(np.float64)).astype(work.dtype) > density
+        pending &= np.log(chance.astype(np.float64)).astype(work.dtype) > density

@@ -261,6 +261,7 @@ def test_truncation_at_infinity():
         (1e-4, 1.0, 2.0, np.float32),
         (1e-4, -2.0, -1.0, np.float64),
         (1e-3, 0.5, 0.501, np.float16),  # density that overflows
+        (1.0, 1e5, 2e5, np.float16),
         (1e-200, 1.0, 2.0, np.float64),
     ],
 )
