@@ -89,7 +89,8 @@ def check_path(path: Any, name: str = "path") -> str:
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` under a temporary name beside `path`, then rename: the old file or the new one, nothing between.
 
-    Only a regular file is replaced, a symbolic link's target in its place; a device or a pipe is written to.
+    Only a regular file is replaced, a symbolic link's target in its place; a device or a pipe is written to. So a
+    read-only file is replaced too, and another hard link to it keeps what was.
 
     Raises
     ------

@@ -177,6 +177,16 @@ def test_links_are_written_through_and_permissions_kept(folder):
     assert sorted(path.name for path in (folder / "real").iterdir()) == ["other.html", "page.html"]
 
 
+def test_a_read_only_file_is_replaced_and_a_hard_link_keeps_it(folder):
+    """As the docstrings say."""
+    (folder / "page.html").write_text("old")
+    (folder / "page.html").chmod(0o444)
+    os.link("page.html", "other.html")
+    write_text("page.html", "new")
+    assert [(folder / name).read_text() for name in ("page.html", "other.html")] == ["new", "old"]
+    assert (folder / "page.html").stat().st_mode & 0o777 == 0o444
+
+
 def test_a_pipe_is_written_to_and_stays(folder):
     os.mkfifo("pipe")
     with ThreadPoolExecutor(1) as pool:

@@ -113,7 +113,7 @@ class Sweep:
         ]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """The table as a file."""
+        """The table as a file; one that stands there is replaced as by `ChromaStats.save`."""
         rows = self.rows()
         columns = list(dict.fromkeys(["name", "seed", *(key for row in rows for key in row)]))
         table = [columns, *([row.get(column, "") for column in columns] for row in rows)]
