@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ganchroma._factor_analysis import TITLES
-from ganchroma._figures import new_figure
+from ganchroma._figures import drawable, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def _panel(axes: "Axes", found: "Factors", factors: dict[str, tuple[str, ...]], 
             line += 1
             row = at[factor, level]
             ticks.append(line)
-            names.append(level if len(level) <= 20 else level[:19] + "…")
+            names.append(drawable(level if len(level) <= 20 else level[:19] + "…"))
             half = (row.high - row.low) / 2
             axes.errorbar(row.mean, line, xerr=half, fmt="o", ms=4.5, color=color, capsize=3, lw=1.4)
         line += 1

@@ -3,6 +3,8 @@
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from ganchroma._files import printable
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -30,3 +32,8 @@ def new_figure(width: float, height: float) -> "Figure":
     figure = NotebookFigure(figsize=(width, height), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+def drawable(text: str) -> str:
+    """A user's words for matplotlib, which reads a formula between dollars, and fails at what can't be encoded."""
+    return "\n".join(map(printable, text.split("\n"))).replace("$", r"\$")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_HEADER = 1 << 14  # bytes: NumPy refuses a longer one, but reads it first
 BAND = 64  # rows
+BITS_PER_SAMPLE = 258  # the tag of a TIFF
 LARGEST = 1 << 30  # bytes: no picture that Pillow opens has more, however it is stored
 
 # What a picture may be, whatever its ending says; MPO is read as JPEG. Of all that Pillow knows some would start other
@@ -88,7 +89,8 @@ def check_path(path: Any, name: str = "path") -> str:
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` under a temporary name beside `path`, then rename: the old file or the new one, nothing between.
 
-    Only a regular file is replaced, a symbolic link's target in its place; a device or a pipe is written to.
+    Only a regular file is replaced, a symbolic link's target in its place; a device or a pipe is written to. So a
+    read-only file is replaced too, and another hard link to it keeps what was.
 
     Raises
     ------
@@ -125,17 +127,27 @@ def _replace(target: Path, data: bytes) -> None:
     temporary = temporary_name(target)
     try:
         temporary.write_bytes(data)
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        os.replace(temporary, target)
+        put_in_place(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def put_in_place(temporary: Path, target: Path) -> None:
+    """Rename what is whole, with the permissions of the file that stood there."""
+    if target.exists():
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+    os.replace(temporary, target)
+
+
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """`write_bytes` of UTF-8 text; what UTF-8 has not, as in file names of another encoding, becomes an escape."""
     write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def csv_field(text: str) -> str:
+    """`csv.writer` of Python 3.11 lets a carriage return through, which ends a row."""
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in '",\r\n') else text
 
 
 def printable(name: str) -> str:
@@ -146,8 +158,8 @@ def printable(name: str) -> str:
 def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) -> NDArray[np.uint8]:
     """An image file as (H, W, 3) uint8: what a viewer with a white background shows of its first frame.
 
-    Transparency is laid over white, palettes are looked up, 16-bit gray is rounded to 8 bits. With `stream` the bytes
-    come from there, and `path` is its name.
+    Transparency is laid over white, palettes are looked up, gray of 12 and 16 bits is rounded to 8. With `stream` the
+    bytes come from there, and `path` is its name.
 
     Raises
     ------
@@ -190,10 +202,19 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
 
 def _read_gray(image: Any) -> NDArray[np.uint8]:
     """16-bit gray in bands of rows: several arrays of all pixels take gigabytes."""
+    bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]
+    most = (1 << min(bits, 16)) - 1  # Pillow opens a TIFF of 12 bits as it does one of 16, the numbers as they are
+    if image.mode == "I":  # what Pillow opens 32 bits as, with or without a sign; old ones 16-bit PNG too
+        low, high = image.getextrema()
+        if low < 0 or high > most:
+            raise ValueError(
+                f"its values go from {low} to {high}, and such integers have no stated range; accepted: 0 to {most}; "
+                "save them as .npy and state the range"
+            )
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, BAND):
         band = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height))))
-        levels = (np.clip(band, 0, 65535).astype(np.int32) * 255 + 32895) >> 16  # of 257, rounded
+        levels = (band.astype(np.uint32) * 255 + most // 2) // most  # rounded
         pixels[top : top + BAND] = levels.astype(np.uint8)[..., np.newaxis].repeat(3, axis=-1)
     return pixels
 

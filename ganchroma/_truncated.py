@@ -13,6 +13,8 @@ from ganchroma.rng import Stream
 Array = NDArray[Any]
 
 _LIKELY = 0.3  # of the distribution between the bounds: then normal numbers are tried, otherwise uniform ones
+_NEGLIGIBLE = 1e-6  # of PyTorch's proposals: it would make the whole array a million times
+_FAR = 1e18  # standard deviations: all is refused from 1e11 on, and the square of this is finite in float32
 
 
 def fill_truncated(
@@ -82,19 +84,35 @@ def _redraw_as_torch(
         np.copyto(work, again, where=outside)
 
 
+@np.errstate(over="ignore", divide="ignore", invalid="ignore")
 def _propose_as_torch(work: Array, mean: float, std: float, a: float, b: float, stream: TorchGenerator) -> None:
     """As above; each step of the log density is rounded to the array's dtype."""
     kind = compute_dtype(work)
     center, spread = kind.type(mean), kind.type(std)
-    log_peak = kind.type(-0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2)
+    nearest = max(a, min(mean, b))
+    peak = (nearest - mean) / std
+    log_peak = kind.type(-0.5 * min(abs(peak), _FAR) ** 2)
+
+    def below_peak(values: Array) -> Array:
+        distance = ((values.astype(kind) - center).astype(work.dtype).astype(kind) / spread).astype(work.dtype)
+        density = ((distance * distance).astype(kind) * kind.type(-0.5)).astype(work.dtype)
+        lower: Array = (density.astype(kind) - log_peak).astype(work.dtype)
+        return lower
+
+    # Most of what is accepted lies where the density has fallen by e at most.
+    reach = min(b - a, std / max(abs(peak), 1.0))
+    probes = np.linspace(nearest, nearest + (reach if nearest == a else -reach), 64).astype(work.dtype)
+    accepted = np.exp(np.minimum(below_peak(probes).astype(np.float64), 0.0)).mean() * reach / (b - a)
+    if not accepted > _NEGLIGIBLE:
+        raise ValueError(
+            f"numbers between {a} and {b} are too rare for PyTorch's stream, with mean {mean} and std {std}; "
+            "accepted: bounds nearer to the mean, or a seed as rng"
+        )
     proposed, chance = np.empty_like(work), np.empty_like(work)
     pending = np.ones(work.shape, bool)
     while pending.any():
         stream.uniform(proposed, a, b)
         np.copyto(work, proposed, where=pending)
-        distance = ((proposed.astype(kind) - center).astype(work.dtype).astype(kind) / spread).astype(work.dtype)
-        density = ((distance * distance).astype(kind) * kind.type(-0.5)).astype(work.dtype)
-        density = (density.astype(kind) - log_peak).astype(work.dtype)
+        density = below_peak(proposed)
         stream.uniform(chance, 0.0, 1.0)
-        with np.errstate(divide="ignore"):
-            pending &= np.log(chance.astype(np.float64)).astype(work.dtype) > density
+        pending &= np.log(chance.astype(np.float64)).astype(work.dtype) > density

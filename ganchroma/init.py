@@ -202,7 +202,7 @@ def trunc_normal(
     Raises
     ------
     ValueError
-        If `std` is not positive or `a` is not below `b`.
+        If `std` is not positive or `a` is not below `b`; from a `TorchGenerator`, if PyTorch would come to no end.
 
     Examples
     --------

@@ -381,6 +381,8 @@ class ChromaStats:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the state to a .npz file: first to a temporary name beside it, then renamed.
 
+        So a file that stood there is replaced even if it was read-only, and another hard link to it keeps what was.
+
         Raises
         ------
         OSError

@@ -259,6 +259,12 @@ def test_the_figure_has_a_panel_for_each_response():
     assert found.plot(figure) is figure
 
 
+def test_every_name_of_a_level_can_be_drawn():
+    pytest.importorskip("matplotlib")
+    found = run(features={"train": FEATURES, "$\\frac$": FEATURES}, seeds=2)
+    assert found.plot()._repr_png_()
+
+
 def test_the_name_stays_the_function():
     program = "import ganchroma as g, ganchroma.factorial; g.factors; print(g.factors is ganchroma.factorial.factors)"
     assert run_python(program).stdout.strip() == "True"

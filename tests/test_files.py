@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import struct
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -49,6 +50,25 @@ def test_sixteen_bit_gray_is_rounded(folder):
     values = np.array([[0, 128, 129, 65535]], np.uint16)
     Image.fromarray(values).save("deep.png")
     assert read_picture("deep.png")[0, :, 0].tolist() == [0, 0, 1, 255]
+
+
+def test_twelve_bit_gray_is_of_4095(folder):
+    """A TIFF of two pixels, packed into three bytes; Pillow writes none."""
+    tags = {256: 2, 257: 1, 258: 12, 259: 1, 262: 1, 273: 8, 279: 3}  # 273: where the pixels are
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    (folder / "a.tif").write_bytes(
+        b"II*\0" + struct.pack("<I", 12) + b"\x7f\x0f\xff\0" + struct.pack("<H", len(tags)) + directory + bytes(4)
+    )
+    assert read_picture("a.tif")[0, :, 0].tolist() == [127, 255]
+
+
+@pytest.mark.parametrize("values", [[-1, 7], [0, 65536]])
+def test_integers_that_are_no_16_bit_gray_are_refused(folder, values):
+    Image.fromarray(np.array([values], np.int32)).save("a.tif")
+    with pytest.raises(
+        ValueError, match=rf"a\.tif: its values go from {values[0]} to {values[1]}, .* 0 to 65535; save them as \.npy"
+    ):
+        read_picture("a.tif")
 
 
 def test_animations_show_their_first_frame(folder):
@@ -155,6 +175,16 @@ def test_links_are_written_through_and_permissions_kept(folder):
     write_text("dangling.html", "new")
     assert (folder / "real" / "other.html").read_text() == "new"
     assert sorted(path.name for path in (folder / "real").iterdir()) == ["other.html", "page.html"]
+
+
+def test_a_read_only_file_is_replaced_and_a_hard_link_keeps_it(folder):
+    """As the docstrings say."""
+    (folder / "page.html").write_text("old")
+    (folder / "page.html").chmod(0o444)
+    os.link("page.html", "other.html")
+    write_text("page.html", "new")
+    assert [(folder / name).read_text() for name in ("page.html", "other.html")] == ["new", "old"]
+    assert (folder / "page.html").stat().st_mode & 0o777 == 0o444
 
 
 def test_a_pipe_is_written_to_and_stays(folder):

@@ -368,6 +368,16 @@ def test_plot_is_a_picture_and_draws_where_it_is_told(gray, flat):
     assert any(title.startswith("contrast ×") and title.endswith("means at gray") for title in titles)
 
 
+@pytest.mark.parametrize("name", ["cost $\\frac$.png", "caf\udce9.png"])  # no formula, and not in UTF-8
+def test_every_name_can_be_drawn(gray, tmp_path, name):
+    figure = Diagnosis(gray.answer, name).plot()
+    assert figure._repr_png_()
+    assert figure.get_suptitle().startswith(name.replace("$", r"\$").replace("\udce9", r"\udce9"))
+    book = Book(name)
+    book.add(Diagnosis(gray.answer, name))
+    book.save_sheet(tmp_path / "sheet.png")
+
+
 def test_plot_leaves_pyplot_alone():
     code = (
         "import sys, numpy as np, ganchroma as gch\n"

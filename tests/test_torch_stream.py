@@ -255,6 +255,30 @@ def test_truncation_at_infinity():
         gch.init.trunc_normal(1000, a=2, b=np.inf, rng=TorchGenerator(1))
 
 
+@pytest.mark.parametrize(
+    ("std", "a", "b", "dtype"),
+    [
+        (1e-4, 1.0, 2.0, np.float32),
+        (1e-4, -2.0, -1.0, np.float64),
+        (1e-3, 0.5, 0.501, np.float16),  # density that overflows
+        (1.0, 1e5, 2e5, np.float16),
+        (1e-200, 1.0, 2.0, np.float64),
+    ],
+)
+def test_truncation_without_an_end_is_refused(std, a, b, dtype):
+    """PyTorch would propose for hours, or for ever."""
+    generator = TorchGenerator(0)
+    before = generator.get_state()
+    with pytest.raises(ValueError, match=rf"between {a} and {b} are too rare .* mean 0.0 and std {std}; accepted: "):
+        gch.init.trunc_normal(4, std=std, a=a, b=b, rng=generator, dtype=dtype)
+    assert np.array_equal(generator.get_state(), before)
+
+
+def test_truncation_far_out_is_taken_while_it_ends():
+    got = gch.init.trunc_normal(50, std=0.02, a=1, b=1.2, rng=TorchGenerator(0))  # one of 500
+    assert 1 <= got.min() <= got.max() < 1.008
+
+
 def test_spectral_norm_draws_u_then_v_and_leaves_half_a_pair():
     generator, stream = TorchGenerator(6), oracle.TorchStream(6)
     norm = gch.spectral.SpectralNorm(gch.init.ones((3, 30)), flavor="legacy", rng=generator)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganchroma._figures import new_figure
+from ganchroma._figures import drawable, new_figure
 from ganchroma.color import NATURAL
 from ganchroma.diagnosis.pictures import RAISED, Panels, montage, raised_label
 from ganchroma.diagnosis.words import number, together
@@ -27,7 +27,7 @@ def plot(diagnosis: "Diagnosis", figure: "Figure | None" = None) -> "Figure":
     """Draw a diagnosis: see `Diagnosis.plot`."""
     figure = new_figure(11.5, 5.9) if figure is None else figure
     figure.suptitle(
-        f"{diagnosis.name}: {fill(diagnosis.headline, 90)}", x=0.02, ha="left", fontweight="bold", fontsize=12
+        drawable(f"{diagnosis.name}: {fill(diagnosis.headline, 90)}"), x=0.02, ha="left", fontweight="bold", fontsize=12
     )
     grid = figure.add_gridspec(
         2, 1, height_ratios=(1, 1.15), hspace=0.22, left=0.045, right=0.985, top=0.88, bottom=0.07
@@ -52,7 +52,7 @@ def sheet(rows: Sequence["SheetRow"], title: str) -> "Figure":
     head, height = 0.85, 1.02  # inches
     whole = head + height * len(rows)
     figure = new_figure(13, whole)
-    figure.text(0.012, 1 - 0.2 / whole, title, fontweight="bold", fontsize=15, va="top")
+    figure.text(0.012, 1 - 0.2 / whole, drawable(title), fontweight="bold", fontsize=15, va="top")
     figure.text(0.995, 1 - 0.25 / whole, RAISED, fontsize=9, va="top", ha="right", color=MUTED)
     grid = figure.add_gridspec(
         len(rows),
@@ -75,9 +75,9 @@ def sheet(rows: Sequence["SheetRow"], title: str) -> "Figure":
             ):
                 figure.text(axes.get_position().x0, 1 - (head - 0.08) / whole, text, fontsize=10, color=MUTED)
         _strip(cells, row)
-        cells[3].text(0, 1, row.name, fontsize=12, fontweight="bold", va="top", color=row.color)
-        cells[3].text(0, 0.76, fill(row.about, 90), fontsize=8.5, va="top", color="#555555")
-        cells[3].text(0, 0.54, fill(row.answer, 72), fontsize=9.5, va="top", linespacing=1.2)
+        cells[3].text(0, 1, drawable(row.name), fontsize=12, fontweight="bold", va="top", color=row.color)
+        cells[3].text(0, 0.76, drawable(fill(row.about, 90)), fontsize=8.5, va="top", color="#555555")
+        cells[3].text(0, 0.54, drawable(fill(row.answer, 72)), fontsize=9.5, va="top", linespacing=1.2)
         cells[3].text(0, 0.0, row.numbers, fontsize=8.5, va="bottom", color="#555555")
     return figure
 

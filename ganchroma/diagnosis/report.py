@@ -292,14 +292,17 @@ class Diagnosis:
         return entry
 
     def save_json(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_dict` to a file."""
+        """Write `to_dict` to a file; one that stands there is replaced as by `ChromaStats.save`."""
         write_text(path, json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
 
     def _repr_html_(self) -> str:
         return page.fragment(self)
 
     def save_html(self, path: str | os.PathLike[str]) -> None:
-        """Write a page that needs nothing else: pictures inside, no scripts."""
+        """Write a page that needs nothing else: pictures inside, no scripts.
+
+        A file that stands there is replaced as by `ChromaStats.save`.
+        """
         write_text(path, page.whole(f"ganchroma: {self.name}", [self._repr_html_()]))
 
     def plot(self, figure: "Figure | None" = None) -> "Figure":

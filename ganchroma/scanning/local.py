@@ -74,6 +74,8 @@ def scan(
 
     Notes
     -----
+    Files that stand where results go are replaced as by `ChromaStats.save`.
+
     M3 is Hasler and Suesstrunk's colourfulness (2003). A picture is gray if more than 99 % of its pixels have channels
     that differ by at most 2 levels. What Pillow takes for a decompression bomb, from 179 million pixels on, is left
     out. Memory holds a few hundred pictures at a time, and the names of the unreadable. Of pictures that are large, or

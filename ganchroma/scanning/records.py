@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ganchroma._files import check_path, open_regular, temporary_name
+from ganchroma._files import check_path, csv_field, open_regular, put_in_place, temporary_name
 from ganchroma.scanning.measuring import Row
 
 KINDS = (".csv", ".parquet")
@@ -14,7 +14,7 @@ BATCH = 1 << 22  # bytes of CSV that become Parquet in one go
 
 
 class RecordWriter:
-    """Appends rows to ``FILE.part``, as CSV; `make` and `finish` make FILE of it.
+    """Appends rows to ``FILE.part``, as CSV; `make` and `finish` make FILE of it, of a link what it leads to.
 
     Parameters
     ----------
@@ -34,13 +34,16 @@ class RecordWriter:
     """
 
     def __init__(self, path: str, keep: int = 0) -> None:
-        self.path, self._part, self._whole = path, Path(part_of(path)), temporary_name(Path(path))
-        if _kind(path) == ".parquet":
+        self._target, self._part = Path(os.path.realpath(path)), Path(part_of(path))
+        self._whole = self._part if _kind(path) == ".csv" else temporary_name(self._target)
+        if self._whole != self._part:
             _pyarrow()
         if keep and (not self._part.exists() or self._part.stat().st_size < keep):
             raise ValueError(f"{self._part}: it is not what the interrupted scan left; start anew without resume")
         mode = "a" if keep else "w"
-        self._file = open(self._part, mode, newline="", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+        self._file = open(  # noqa: SIM115
+            self._part, mode, newline="", encoding="utf-8", errors="backslashreplace", opener=self._opened
+        )
         self._file.truncate(keep)
         if not keep:
             self._file.write(HEADER)
@@ -49,7 +52,7 @@ class RecordWriter:
         """Append rows."""
         for path, width, height, share, m3, chroma, gray in rows:
             numbers = f"{width},{height},{'' if share != share else share},{m3},{chroma},{str(gray).lower()}"
-            self._file.write(f"{_quoted(path)},{numbers}\n")
+            self._file.write(f"{csv_field(path)},{numbers}\n")
 
     def flush(self) -> int:
         """Bytes of the part once everything is in it, on the disk too."""
@@ -58,37 +61,34 @@ class RecordWriter:
         return os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
-        """Leave the part for another time."""
+        """Leave the part for another time, and nothing else."""
         self._file.close()
+        if self._whole != self._part:
+            self._whole.unlink(missing_ok=True)
 
     def make(self) -> None:
         """All of the work that is left for `finish`: the part stays, to go on after where this fails."""
         self.flush()
-        if _kind(self.path) == ".parquet":
-            try:
-                _to_parquet(self._part, self._whole)
-            except BaseException:
-                self._whole.unlink(missing_ok=True)
-                raise
+        if self._whole != self._part:
+            _to_parquet(self._part, self._whole)
 
     def finish(self) -> None:
         """The file itself, under its own name."""
-        self.close()
-        if _kind(self.path) == ".csv":
-            os.replace(self._part, self.path)
-            return
-        os.replace(self._whole, self.path)
-        self._part.unlink()
+        try:
+            put_in_place(self._whole, self._target)
+        finally:
+            self.close()
+        self._part.unlink(missing_ok=True)
 
-
-def _quoted(field: str) -> str:
-    """`csv.writer` of Python 3.11 lets a carriage return through, which ends a row."""
-    return '"' + field.replace('"', '""') + '"' if any(sign in field for sign in '",\r\n') else field
+    def _opened(self, part: str, flags: int) -> int:
+        """No more open to others than what it will replace, and never through a link."""
+        mode = self._target.stat().st_mode & 0o666 | 0o200 if self._target.exists() else 0o666
+        return os.open(part, flags | os.O_NOFOLLOW, mode)
 
 
 def part_of(path: str) -> str:
-    """The file of the rows so far."""
-    return f"{path}.part"
+    """The file of the rows so far, beside the one that will be written."""
+    return f"{os.path.realpath(path)}.part"
 
 
 def is_part(path: str) -> bool:

@@ -130,7 +130,10 @@ class Scan:
         }
 
     def save_html(self, path: str | os.PathLike[str]) -> None:
-        """Write a page that stands alone, with the pictures at either end; those are read again for it."""
+        """Write a page that stands alone, with the pictures at either end; those are read again for it.
+
+        A file that stands there is replaced as by `ChromaStats.save`.
+        """
         write_text(path, whole("ganchroma scan", [page.fragment(self, *self._pictures())]))
 
     def _repr_html_(self) -> str:

@@ -51,6 +51,8 @@ class Files:
             if os.path.realpath(path) in self.own:
                 raise ValueError(f"{name} is {path}, and so is {self.own[os.path.realpath(path)]}; accepted: two files")
             self.own[os.path.realpath(path)] = name
+        if self.records is not None and os.path.exists(self.records) and not os.path.isfile(self.records):
+            raise ValueError(f"records is {self.records}, no regular file; accepted: a file")
         if self.out is not None:
             _check_free("out", self.out, checkpoint.beside(self.out), checkpoint.is_progress)
         if self.records is not None:
@@ -66,7 +68,7 @@ class Files:
 
 def _check_free(name: str, path: str, aside: str, is_left: Callable[[str], bool]) -> None:
     """Refuse to write over a file beside a result that no scan left there."""
-    if os.path.exists(aside) and not is_left(aside):
+    if os.path.islink(aside) or (os.path.exists(aside) and not is_left(aside)):
         raise ValueError(f"{name} is {path}, but {aside} is in the way: no scan left it; move it, or take another name")
 
 
@@ -88,6 +90,10 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
         if aside is not None:
             checkpoint.save(aside, so_far, told)
 
+    def save_state() -> None:
+        if files.out is not None:
+            so_far.part.stats.save(files.out)
+
     complete, saved = False, time.monotonic()
     total = places.count(paths, files.own) if show_progress else None
     bar = counter("scan", "picture", shown=show_progress, total=total, done=so_far.done)
@@ -106,19 +112,20 @@ def drive(paths: list[str], settings: Settings, files: Files, run: Run, show_pro
                 saved = time.monotonic()
         if writer is not None:
             writer.make()
+        save_state()
         complete = True
     except KeyboardInterrupt:
-        pass  # the answer is of what there is so far, and says so
+        save_state()  # the answer is of what there is so far, and says so
     finally:
         bar.close()
         parts.close()
         if not complete:
-            save()
-        if writer is not None:
-            writer.close()
+            try:
+                save()
+            finally:
+                if writer is not None:
+                    writer.close()
     result = Scan.of(so_far.part, settings, time.perf_counter() - begun, complete)
-    if files.out is not None:
-        result.stats.save(files.out)
     if complete:
         with _whole():
             # Progress first: without it a scan begins anew, without the rows' part it could not.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ganchroma._figures import new_figure
+from ganchroma._figures import drawable, new_figure
 from ganchroma.color import NATURAL
 from ganchroma.diagnosis import thresholds as limits
 from ganchroma.diagnosis.plots import FOUND, MUTED, POSSIBLE, SOUND
@@ -114,7 +114,7 @@ def plot_records(
         figure.text(0.5, 0.5, text, ha="center", va="center", color=MUTED)
         return figure
     inch = 1 / figure.get_figheight()
-    figure.suptitle(title, x=0.012, y=1 - 0.12 * inch, ha="left", fontweight="bold", fontsize=12, color=color)
+    figure.suptitle(drawable(title), x=0.012, y=1 - 0.12 * inch, ha="left", fontweight="bold", fontsize=12, color=color)
     place = {"left": 0.04, "right": 0.96, "top": 1 - 0.75 * inch, "bottom": 0.5 * inch, "hspace": 0.42, "wspace": 0.27}
     for axes, panel in zip(figure.subplots(rows, columns, gridspec_kw=place).flat, panels, strict=True):
         _draw(axes, panel, records, mark)

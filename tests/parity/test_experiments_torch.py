@@ -11,7 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
-from ganchroma.torch.experiments import Config, History, Interval, crops, run, sweep, training  # noqa: E402
+from ganchroma.torch.experiments import Config, History, Interval, Sweep, crops, run, sweep, training  # noqa: E402
+from ganchroma.torch.records import ChromaRecord  # noqa: E402
 
 SMALL = Config(steps=6, batch=4, width=4)
 
@@ -175,12 +176,11 @@ def test_files_that_do_not_fit(tmp_path):
         run(SMALL, out=tmp_path, shown=False)
 
 
+def record(step, share):
+    return ChromaRecord(step, share, (0.1, 0.2, 0.3), 10.0 + step, 5.0, 20.0, 0.0, (0.5, 0.5, 0.5))
+
+
 def test_measures_of_a_run_that_was_made_up():
-    from ganchroma.torch.records import ChromaRecord
-
-    def record(step, share):
-        return ChromaRecord(step, share, (0.1, 0.2, 0.3), 10.0 + step, 5.0, 20.0, 0.0, (0.5, 0.5, 0.5))
-
     history = History(Config(steps=20), [record(step, 1 - 0.01 * step) for step in range(21)])
     found = history.measures()
     assert found["share_0"] == 1
@@ -212,6 +212,21 @@ def test_a_sweep_is_the_same_over_processes_and_goes_on(tmp_path, monkeypatch):
     again = sweep(configs, 2, workers=1, out=tmp_path, shown=False)
     assert again.rows() == here.rows()
     assert steps == list(range(6))  # of the one that was missing
+
+
+def test_any_name_of_a_configuration_is_one_field(tmp_path):
+    names = ["plain", "a\rb", 'a,"b"\n']
+    Sweep({name: {0: History(Config())} for name in names}, complete=True).to_csv(tmp_path / "runs.csv")
+    with open(tmp_path / "runs.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[:3] for row in rows] == [["name", "seed", "share_0"], *([name, "0", "nan"] for name in names)]
+
+
+def test_every_name_of_a_run_can_be_drawn():
+    name = "cost $\\frac$"
+    history = History(Config(photographs=name), [record(0, 1.0)])
+    assert history.plot()._repr_png_()
+    assert Sweep({name: {0: history}}, complete=True).plot()._repr_png_()
 
 
 def test_an_interrupted_sweep_holds_what_was_done(monkeypatch):

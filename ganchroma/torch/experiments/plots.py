@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ganchroma._figures import new_figure
+from ganchroma._figures import drawable, new_figure
 from ganchroma.diagnosis.plots import MUTED
 from ganchroma.torch.experiments.history import History
 
@@ -65,6 +65,6 @@ def _line(
     color = colormaps["tab10" if number < 10 else "tab20"](number % 20)
     length = min(map(len, curves))
     table, steps = np.array([curve[:length] for curve in curves]), np.arange(length)
-    axes.plot(steps, table.mean(axis=0), color=color, linewidth=1.6, label=name)
+    axes.plot(steps, table.mean(axis=0), color=color, linewidth=1.6, label=drawable(name))
     if len(curves) > 1:
         axes.fill_between(steps, table.min(axis=0), table.max(axis=0), color=color, alpha=0.15, linewidth=0)

@@ -1,8 +1,6 @@
 """Many runs: every configuration with every seed, over processes, and the difference that a setting makes."""
 
-import csv
 import hashlib
-import io
 import math
 import os
 import re
@@ -17,7 +15,7 @@ import numpy as np
 from ganchroma._arrays import check_flag, check_integer
 from ganchroma._arrays import shown as as_shown
 from ganchroma._factor_analysis import student
-from ganchroma._files import write_text
+from ganchroma._files import csv_field, write_text
 from ganchroma.runtime import resolve_workers
 from ganchroma.torch.experiments.config import Config, check_seed
 from ganchroma.torch.experiments.history import History
@@ -115,14 +113,11 @@ class Sweep:
         ]
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """The table as a file."""
+        """The table as a file; one that stands there is replaced as by `ChromaStats.save`."""
         rows = self.rows()
-        columns = dict.fromkeys(["name", "seed", *(key for row in rows for key in row)])
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(columns), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_text(path, text.getvalue())
+        columns = list(dict.fromkeys(["name", "seed", *(key for row in rows for key in row)]))
+        table = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+        write_text(path, "".join(",".join(csv_field(str(value)) for value in line) + "\n" for line in table))
 
     def plot(self, figure: "Figure | None" = None) -> "Figure":
         """Share, chroma, amplitude and filters over the steps, a line a configuration, as a matplotlib figure.
