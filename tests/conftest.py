@@ -26,6 +26,12 @@ def pytest_report_header():
     return f"ganchroma: {Path(ganchroma.__file__).parent}, {_core.isa()} of {', '.join(_core.available_isas())}"
 
 
+def pytest_collection_modifyitems(items):
+    """The results of a run hold no markers: `docs/reliability.py` counts these."""
+    for item in items:
+        item.user_properties += [("scenario", mark.args[0]) for mark in item.iter_markers("scenario")]
+
+
 @pytest.fixture(params=_core.available_isas())
 def isa(request):
     """Runs the test once for each instruction set of this machine; its value is the name."""

@@ -173,6 +173,7 @@ def assert_ends_in_time(call, after, tries=3):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.scenario("interrupts")
 def test_a_call_ends_before_it_is_done(name, threads):
     call = CALLS[name](threads)
     arrays = [argument for argument in call if isinstance(argument, np.ndarray)]
@@ -184,6 +185,7 @@ def test_a_call_ends_before_it_is_done(name, threads):
     assert gch.activate(np.zeros(100_000), "tanh", threads=threads).sum() == 0  # and the next call runs to its end
 
 
+@pytest.mark.scenario("interrupts")
 def test_the_copy_of_an_input_ends_before_it_is_done():
     """Else it would end with what is found after it: that the other array has another size."""
     swapped = np.broadcast_to(np.array(0, ">f8"), (4, MANY))
@@ -207,6 +209,7 @@ PUBLIC = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.scenario("interrupts")
 def test_a_public_call_ends_before_it_is_done(name):
     """Where NumPy works and not the core: NumPy looks at no signal in the midst of a call."""
     start = time.perf_counter()
@@ -225,6 +228,7 @@ LONG = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONG)
+@pytest.mark.scenario("interrupts")
 def test_a_long_public_call_ends_in_time(name):
     for after in (0.3, 1.5, 3):
         assert_ends_in_time((lambda _: LONG[name](), None), after)
@@ -243,6 +247,7 @@ def test_how_soon(name):
     assert min(took) <= PROMISED
 
 
+@pytest.mark.scenario("interrupts")
 def test_a_handler_that_lets_it_go_on_changes_nothing():
     x = np.linspace(-3, 3, 1_000_000)
     expected, came = gch.activate(x, "tanh", threads=2), []
@@ -258,6 +263,7 @@ def test_a_handler_that_lets_it_go_on_changes_nothing():
     assert came
 
 
+@pytest.mark.scenario("interrupts")
 def test_the_program_says_so_while_it_is_imported():
     """In a line, with the status that the command line has for it later."""
     code = (
