@@ -29,6 +29,18 @@
 #define GCH_PREFETCH(address) __builtin_prefetch(address)
 #define GCH_PREFETCH_SECOND(address) __builtin_prefetch(address, 0, 2) /* no nearer than the second level */
 
+/* What checks the code while it runs: GCC defines a macro for each, Clang is asked. */
+#ifdef __has_feature
+#    define GCH_CHECKED_BY(sanitizer) __has_feature(sanitizer)
+#else
+#    define GCH_CHECKED_BY(sanitizer) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || GCH_CHECKED_BY(address_sanitizer)
+#    define GCH_ASAN 1
+#elif defined(__SANITIZE_THREAD__) || GCH_CHECKED_BY(thread_sanitizer)
+#    define GCH_TSAN 1
+#endif
+
 #if defined(__x86_64__)
 #    define GCH_X86_64 1
 #elif defined(__aarch64__)

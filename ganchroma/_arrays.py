@@ -7,7 +7,7 @@ memory allows it. Nothing is moved from a device or cast silently: the error nam
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -240,19 +240,27 @@ def cast(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if array.dtype == dtype or array.size <= _PIECE:
         return array.astype(dtype, copy=False)
     result = np.empty_like(array, dtype)
-    _copy(array, result)
+    copy(array, result)
     return result
 
 
-def _copy(source: NDArray[Any], target: NDArray[Any]) -> None:
-    each = source.size // len(source)
-    if each > _PIECE:
-        for row, place in zip(source, target, strict=True):
-            _copy(row, place)
-        return
-    step = _PIECE // each
-    for first in range(0, len(source), step):
-        target[first : first + step] = source[first : first + step]
+def copy(source: NDArray[Any], target: NDArray[Any]) -> None:
+    """``target[...] = source`` in pieces, for arrays of one shape."""
+    for piece in pieces(target.shape):
+        target[piece] = source[piece]
+
+
+def pieces(shape: tuple[int, ...], most: int = _PIECE) -> Iterator[tuple[Any, ...]]:
+    """Indices of the parts of an array, each of `most` elements at most: between two of them Ctrl-C is seen."""
+    each = math.prod(shape[1:])
+    if not shape or shape[0] * each <= most:
+        yield (...,)
+    elif each > most:
+        for row in range(shape[0]):
+            yield from ((row, *piece) for piece in pieces(shape[1:], most))
+    else:
+        step = most // each
+        yield from ((slice(first, first + step), ...) for first in range(0, shape[0], step))
 
 
 def in_lines(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

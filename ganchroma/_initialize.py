@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ganchroma._arrays import FLOATS, check_out, compute_dtype, shown
+from ganchroma._arrays import FLOATS, check_out, compute_dtype, copy, pieces, shown
 
 Array = NDArray[Any]
 Shape = int | Sequence[int]
@@ -67,5 +67,12 @@ def filled(result: Array, fill: Fill, fills_float16: bool = False) -> Array:
     else:
         work = np.empty(result.shape, kind)
         fill(work)
-        plain[...] = work
+        copy(work, plain)
+    return result
+
+
+def fill_with(result: Array, value: float) -> Array:
+    """`result` after ``result.fill(value)``, in pieces."""
+    for piece in pieces(result.shape):
+        result[piece].fill(value)
     return result

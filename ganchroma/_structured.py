@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import check_number
-from ganchroma._initialize import Array, Shape, filled, target
+from ganchroma._arrays import check_number, copy, pieces
+from ganchroma._initialize import Array, Shape, fill_with, filled, target
 from ganchroma.rng import RNGLike, as_stream
 from ganchroma.runtime import check_threads
 
 _TOGETHER = 16  # rows that the core makes orthonormal, faster than BLAS would
+_AT_ONCE = 1 << 29  # multiplications that BLAS gets: less than 100 ms
 _SHORT = 2**-10  # beside a row of normal numbers: below it float32 would see the cancellation in double
 
 
@@ -53,12 +54,14 @@ def orthogonal(
         if matrix.size:
             stream.normal(work, 0.0, 1.0, threads=1)  # others would wait, spinning, where BLAS wants to run
             wide = matrix.shape[0] < matrix.shape[1]
-            rows = np.array(matrix if wide else matrix.T, np.float64, order="C")
+            turned = matrix if wide else matrix.T
+            rows = np.empty_like(turned, np.float64, order="C")
+            copy(turned, rows)
             shortest = _orthonormalize(rows)
             if work.dtype == np.float64 or shortest < _SHORT * math.sqrt(rows.shape[1]):
                 _orthonormalize(rows)
-            rows *= scale
-            matrix[...] = rows if wide else rows.T
+            for piece in pieces(rows.shape):
+                turned[piece] = rows[piece] * scale
 
     return filled(result, fill)
 
@@ -74,7 +77,10 @@ def _orthonormalize(rows: NDArray[np.float64]) -> float:
     half = len(rows) // (2 * _TOGETHER) * _TOGETHER or _TOGETHER
     first, second = rows[:half], rows[half:]
     shortest = _orthonormalize(first)
-    second -= second @ first.T @ first
+    step = max(_AT_ONCE // first.size // _TOGETHER, 1) * _TOGETHER
+    for start in range(0, len(second), step):  # in pieces: Ctrl-C ends it soon
+        part = second[start : start + step]
+        part -= part @ first.T @ first
     return min(shortest, _orthonormalize(second))
 
 
@@ -130,9 +136,7 @@ def constant(shape: Shape | None, val: float, *, dtype: DTypeLike = np.float32, 
     array([0.5, 0.5], dtype=float32)
     """
     value = check_number(val, "val", infinite=True)
-    result = target(shape, dtype, out)
-    result.fill(value)
-    return result
+    return fill_with(target(shape, dtype, out), value)
 
 
 def ones(shape: Shape | None, *, dtype: DTypeLike = np.float32, out: Array | None = None) -> Array:
@@ -174,7 +178,7 @@ def eye(shape: Shape | None, *, dtype: DTypeLike = np.float32, out: Array | None
     result = target(shape, dtype, out)
     if result.ndim != 2:
         raise ValueError(f"shape must have 2 dimensions, got {result.shape}")
-    result.fill(0)
+    fill_with(result, 0)
     np.fill_diagonal(result, 1)
     return result
 
@@ -207,7 +211,7 @@ def dirac(shape: Shape | None, groups: int = 1, *, dtype: DTypeLike = np.float32
         raise TypeError(f"groups must be an integer, got {groups!r}")
     if groups < 1 or len(result) % groups:
         raise ValueError(f"groups must divide the {len(result)} outputs, got {groups}")
-    result.fill(0)
+    fill_with(result, 0)
     each = len(result) // groups
     center = tuple(size // 2 for size in result.shape[2:])
     if result.size:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import as_array, cast, check_integer, check_word
+from ganchroma._arrays import as_array, cast, check_integer, check_word, pieces
 from ganchroma._images import Images, Layout, as_channels_first, check_layout, read_images
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -27,6 +27,7 @@ Rule = Literal["round", "floor", "truncate"]
 Range = tuple[float, float]
 
 _LAB, _HSV = 0, 1
+_TOGETHER = 1 << 15  # colours whose differences are computed in the cache
 _RULES = {"round": 0, "floor": 1, "truncate": 1}  # once limited to 0..255, truncating is flooring
 _VARIANTS = {"paper": 0, "absolute": 1}
 
@@ -333,13 +334,25 @@ def delta_e2000(lab1: Any, lab2: Any, *, layout: Layout = "NCHW") -> NDArray[np.
     np.float64(2.0425)
     """
     check_layout(layout)
-    l1, a1, b1 = _lab_channels(lab1, "lab1", layout)
-    l2, a2, b2 = _lab_channels(lab2, "lab2", layout)
+    channels = *_lab_channels(lab1, "lab1", layout), *_lab_channels(lab2, "lab2", layout)
     try:
-        np.broadcast_shapes(l1.shape, l2.shape)
+        channels = np.broadcast_arrays(*channels)
     except ValueError:
         raise ValueError(f"lab1 and lab2 must broadcast, got {np.shape(lab1)} and {np.shape(lab2)}") from None
+    result = np.empty(channels[0].shape)
+    for piece in pieces(result.shape, _TOGETHER):
+        result[piece] = _ciede2000(*(channel[piece] for channel in channels))
+    return result[()]
 
+
+def _ciede2000(
+    l1: NDArray[np.float64],
+    a1: NDArray[np.float64],
+    b1: NDArray[np.float64],
+    l2: NDArray[np.float64],
+    a2: NDArray[np.float64],
+    b2: NDArray[np.float64],
+) -> NDArray[np.float64]:
     # a is stretched so that grays come out neutral
     shift = _chroma_weight((np.hypot(a1, b1) + np.hypot(a2, b2)) / 2)
     a1, a2 = a1 * (1.5 - shift / 2), a2 * (1.5 - shift / 2)
@@ -383,7 +396,7 @@ def _chroma_weight(c: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _lab_channels(lab: Any, name: str, layout: Layout) -> tuple[NDArray[np.float64], ...]:
-    array = as_array(lab, name).astype(np.float64)
+    array = cast(as_array(lab, name), np.dtype(np.float64))
     axis = -3 if layout == "NCHW" and array.ndim > 2 else -1
     if array.ndim == 0 or array.shape[axis] != 3:
         raise ValueError(f"{name} must have L, a, b along axis {axis} for layout {layout}, got shape {array.shape}")

@@ -140,6 +140,7 @@ def test_nan_infinity_and_signed_zero(isa, activation, dtype):
 
 
 @pytest.mark.parametrize("activation", ALL)
+@pytest.mark.scenario("threads")
 def test_same_bits_for_any_thread_count_and_instruction_set(activation):
     x = points(np.float32)
     reference, before = gch.activate(x, activation, threads=1), _core.isa()

@@ -12,7 +12,7 @@ from support import layouts, unaligned
 
 import ganchroma as gch
 from ganchroma import _arrays, _core
-from ganchroma._arrays import as_array, cast, check_number, check_out, compute_dtype
+from ganchroma._arrays import as_array, cast, check_number, check_out, compute_dtype, pieces
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -361,3 +361,12 @@ def test_what_is_a_number():
     for value in (2, 2.0, np.float32(2), np.int8(2), Fraction(2), np.array(2.0)):
         assert check_number(value, "gain") == 2.0
     assert check_number(np.inf, "gain", infinite=True) == np.inf
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (7,), (3, 0), (1, 30), (5, 4, 3), (2, 11, 1)])
+def test_pieces_cover_an_array_once(shape):
+    seen = np.zeros(shape, int)
+    for piece in pieces(shape, 10):
+        assert seen[piece].size <= 10
+        seen[piece] += 1
+    assert (seen == 1).all()

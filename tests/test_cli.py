@@ -401,6 +401,7 @@ def test_info(capsys):
     assert "isa" in out
 
 
+@pytest.mark.scenario("interrupts")
 def test_interruption_ends_quietly_with_130(folder, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

@@ -315,6 +315,14 @@ def test_delta_e2000_on_the_published_pairs():
     assert gch.color.delta_e2000(table[:, 3:6], table[:, :3]) == pytest.approx(difference, rel=1e-12)
 
 
+def test_delta_e2000_in_pieces_is_the_same(rng, monkeypatch):
+    one, two = rng.normal(0, 50, (2, 3, 40, 41)), rng.normal(0, 50, (3, 1, 41))
+    whole = gch.color.delta_e2000(one, two)
+    for most in (1, 50, 1700):
+        monkeypatch.setattr("ganchroma.color._TOGETHER", most)
+        np.testing.assert_array_equal(gch.color.delta_e2000(one, two), whole)
+
+
 def test_delta_e2000_of_images(rng):
     convert = pytest.importorskip("skimage.color")
     one, two = np.array([50, 0, 0]) + rng.normal(0, 30, (2, 4, 5, 6, 3))

@@ -41,6 +41,14 @@ def test_aarch64_compiles(flags, tmp_path):
     assert compile_all(need_tool("aarch64-linux-gnu-gcc"), LIBRARY, tmp_path, *flags)
 
 
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(("sanitizer", "macro"), [("address", "GCH_ASAN"), ("thread", "GCH_TSAN")])
+def test_the_code_knows_what_checks_it(compiler, sanitizer, macro):
+    command = [need_tool(compiler), *compile_flags(), "-fsanitize=" + sanitizer, "-E", "-dM", "-include", "common.h"]
+    result = subprocess.run([*command, "-x", "c", os.devnull], capture_output=True, text=True, check=True)
+    assert {line.split()[1] for line in result.stdout.splitlines()} & {"GCH_ASAN", "GCH_TSAN"} == {macro}
+
+
 def test_every_header_stands_alone():
     compiler = need_tool("cc")
     headers = [path.relative_to(CSRC) for path in sorted(CSRC.rglob("*.h")) if not path.name.endswith(".inc.h")]

@@ -265,6 +265,7 @@ BITS = [
 
 @pytest.mark.parametrize(("transposed", "shape", "options"), BITS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.scenario("threads")
 def test_same_bits_for_any_thread_count_instruction_set_and_batch(rng, transposed, shape, options, dtype):
     x, weight, bias = draw(rng, transposed, **{"channels": 18, **shape}, images=3, size=(37, 53), dtype=dtype)
     function, before = OURS[transposed], _core.isa()

@@ -241,6 +241,7 @@ BITS = [
 
 @pytest.mark.parametrize(("transposed", "shape", "options"), BITS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.scenario("threads")
 def test_same_bits_for_any_thread_count_and_instruction_set(rng, transposed, shape, options, dtype):
     shape = {"channels": 18, "images": 3, "size": (37, 53), "dtype": dtype, **shape}
     x, weight, grad = draw(rng, transposed, **shape, **options)

@@ -51,6 +51,7 @@ def run(
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", HEADS)
+@pytest.mark.scenario("threads")
 def test_threads_and_batches_do_not_change_bits(name, dtype, isa):
     x, weight, geom, shape = head(name, dtype)
     one = run(x, weight, geom, shape)

@@ -42,6 +42,7 @@ def test_chroma_of_a_dask_array(client):
         gch.distributed.chroma_stats(dask_array.from_array(levels[0]))
 
 
+@pytest.mark.scenario("processes")
 def test_a_killed_worker_changes_nothing(client, tmp_path, monkeypatch):
     pictures = make_pictures(tmp_path / "all", count=120)
     whole = gch.scan(pictures.folder, workers=1, out=tmp_path / "whole.npz", records=tmp_path / "whole.csv")

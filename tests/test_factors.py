@@ -211,6 +211,7 @@ def test_effects_add_up_to_nothing():
 # -- the same again -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.scenario("threads")
 def test_a_seed_decides_and_threads_do_not():
     first, again, threaded, other = run(), run(), run(threads=2), run(rng=1)
     for response, values in first.values.items():

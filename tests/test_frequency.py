@@ -259,6 +259,7 @@ def test_a_line_of_any_length_is_that_of_its_columns(isa, rows):
     assert turned == [True, True]
 
 
+@pytest.mark.scenario("threads")
 def test_same_bits_for_every_thread_count(isa):
     weight = random((3, 700, 5, 5))
     results = set()

@@ -41,6 +41,7 @@ def close_std(x, std, kurtosis):
 
 
 @pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.scenario("threads")
 def test_seed_decides_and_threads_do_not(name):
     make = RANDOM[name]
     assert np.array_equal(make(rng=1, threads=1), make(rng=1, threads=4))

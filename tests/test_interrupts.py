@@ -1,8 +1,8 @@
-"""Ctrl-C ends whatever the core is doing, however little of it is done.
+"""Ctrl-C ends whatever the core is doing within 200 ms, however little of it is done.
 
-Each call here takes a second to years, on a slow machine. A signal comes a moment after it began; what counts is that
-the call did not run to its end first, not the time, which a busy machine stretches. `pytest -m slow -rP` prints the
-times.
+Each call here takes a second to years, on a slow machine. A signal comes a moment after it began; it must not have run
+to its end first. A busy machine stretches the time after it: that is divided by what the call was stretched, which its
+thread's processor time shows, and one try in time is enough. `pytest -m slow -rP` prints the times.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from ganchroma import _core
 
 LINEAR, TANH = (0, 0.0, 0.0), (1, 0.0, 0.0)
 SIDE, MANY, WIDE = 30_000, 3 * 10**7, 2**20
+PROMISED = 0.2  # seconds
 SOON = 1.0  # seconds: a fast machine may be done before anybody would look whether to stop
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
@@ -137,19 +138,19 @@ NOT_LONG |= {"spectral_sigma", "spectral_sigma_of_plain", "conv_plain", "fail_al
 
 
 def interrupted(call, after):
-    """Runs the call with a Ctrl-C `after` seconds; how long after that it ended, in seconds.
+    """Runs the call with a Ctrl-C `after` seconds; after how many more it ended, had the machine nothing else to do.
 
     Between the core's return and the end of `extend` Python looks at no signal: what was done is in the list.
     """
     came, results = [], []
 
     def press(*_):
-        came.append(time.perf_counter())
+        came.extend((time.perf_counter(), time.thread_time()))
         raise KeyboardInterrupt
 
     function, *arguments = call
     before = signal.signal(signal.SIGALRM, press)
-    start = time.perf_counter()
+    start, worked = time.perf_counter(), time.thread_time()
     try:
         with contextlib.suppress(KeyboardInterrupt):
             signal.setitimer(signal.ITIMER_REAL, after)
@@ -158,29 +159,38 @@ def interrupted(call, after):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    took = came[0] - start
+    took, worked = came[0] - start, came[1] - worked
     assert not results or took < SOON, f"it ran to its end first, for {took:.1f} seconds"
-    return took - after
+    return (took - after) * min(worked / took, 1.0)
+
+
+def assert_ends_in_time(call, after, tries=3):
+    found = []
+    while not found or (found[-1] > PROMISED and len(found) < tries):
+        found.append(interrupted(call, after))
+    assert found[-1] <= PROMISED, f"it took {found} seconds"
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.scenario("interrupts")
 def test_a_call_ends_before_it_is_done(name, threads):
     call = CALLS[name](threads)
     arrays = [argument for argument in call if isinstance(argument, np.ndarray)]
     before = [sys.getrefcount(array) for array in arrays]
-    interrupted(call, 0.01)
+    assert_ends_in_time(call, 0.01)
     assert [sys.getrefcount(array) for array in arrays] == before
     if hasattr(_core, "held_allocations"):  # a build that counts them
         assert _core.held_allocations() == 0
     assert gch.activate(np.zeros(100_000), "tanh", threads=threads).sum() == 0  # and the next call runs to its end
 
 
+@pytest.mark.scenario("interrupts")
 def test_the_copy_of_an_input_ends_before_it_is_done():
     """Else it would end with what is found after it: that the other array has another size."""
     swapped = np.broadcast_to(np.array(0, ">f8"), (4, MANY))
     for given in (swapped, swapped[0], np.broadcast_to(swapped[:, :1000, None], (4, 1000, MANY // 1000))):
-        interrupted((_core.activate, given, TANH, np.zeros(1), 1), 0.01)
+        assert_ends_in_time((_core.activate, given, TANH, np.zeros(1), 1), 0.01)
 
 
 def half(*shape):
@@ -191,6 +201,7 @@ PUBLIC = {
     "activate": lambda: gch.activate(half(10**8), "tanh"),
     "conv2d": lambda: gch.conv2d(half(64, 64, 200, 200), half(3, 64, 3, 3)),
     "sparse": lambda: gch.init.sparse((1000, 20_000), 0.5, rng=0),
+    "dirac": lambda: gch.init.dirac((4000, 4000, 3, 3)),
     "sigma": lambda: gch.spectral.sigma(np.random.default_rng(0).normal(size=(1000, 1000))),
     "frequency_response": lambda: gch.spectral.frequency_response(np.ones((128, 128, 3, 3)), 8),
 }
@@ -198,12 +209,29 @@ PUBLIC = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.scenario("interrupts")
 def test_a_public_call_ends_before_it_is_done(name):
     """Where NumPy works and not the core: NumPy looks at no signal in the midst of a call."""
     start = time.perf_counter()
     PUBLIC[name]()
     whole = time.perf_counter() - start
-    assert interrupted((lambda _: PUBLIC[name](), None), whole / 10) < whole / 3
+    call = lambda _: PUBLIC[name](), None
+    assert interrupted(call, whole / 10) < whole / 3
+    assert_ends_in_time(call, whole / 3)
+
+
+LONG = {
+    "delta_e2000": lambda: gch.color.delta_e2000(picture(np.float32)[..., :4000, :4000], np.ones((1, 3, 1, 1))),
+    "orthogonal": lambda: gch.init.orthogonal((4000, 4000)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.scenario("interrupts")
+def test_a_long_public_call_ends_in_time(name):
+    for after in (0.3, 1.5, 3):
+        assert_ends_in_time((lambda _: LONG[name](), None), after)
 
 
 def test_every_long_function_is_here():
@@ -216,8 +244,10 @@ def test_every_long_function_is_here():
 def test_how_soon(name):
     took = [interrupted(CALLS[name](1), 0.1) for _ in range(3)]
     print(f"{name:28} {1e3 * np.median(took):5.0f} ms")
+    assert min(took) <= PROMISED
 
 
+@pytest.mark.scenario("interrupts")
 def test_a_handler_that_lets_it_go_on_changes_nothing():
     x = np.linspace(-3, 3, 1_000_000)
     expected, came = gch.activate(x, "tanh", threads=2), []
@@ -233,6 +263,7 @@ def test_a_handler_that_lets_it_go_on_changes_nothing():
     assert came
 
 
+@pytest.mark.scenario("interrupts")
 def test_the_program_says_so_while_it_is_imported():
     """In a line, with the status that the command line has for it later."""
     code = (

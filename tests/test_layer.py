@@ -88,6 +88,7 @@ def test_moments_keep_their_digits_far_from_zero(rng):
 
 
 @pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.scenario("threads")
 def test_moments_have_the_same_bits_for_any_thread_count_instruction_set_and_batch(rng, transposed):
     layer = make(rng, np.float32, transposed=transposed, channels=18)
     x, before = rng.standard_normal((3, 18, 37, 53)).astype(np.float32), _core.isa()

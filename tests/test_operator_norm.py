@@ -261,6 +261,7 @@ def test_other_floats_are_computed_in_double(options, dtype):
 
 
 @pytest.mark.parametrize("options", EVERY[:1] + EVERY[2:3])
+@pytest.mark.scenario("threads")
 def test_same_bits_for_every_thread_count(isa, options):
     weight = random((3, 300, 5, 5))
     found = {(float(norm), norm.upper) for norm in (operator_norm(weight, **options, threads=n) for n in (1, 2, 5))}

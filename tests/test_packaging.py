@@ -116,3 +116,13 @@ gch.show_runtime()
 
 def test_the_command_is_installed(clean, tmp_path):
     assert "isa" in run([str(clean.with_name("ganchroma")), "info"], tmp_path)
+
+
+def test_a_named_file_is_not_skipped_whole(tmp_path):
+    """As those of tests/installed.txt are, where a wheel is tested without what they need."""
+    (tmp_path / "test_it.py").write_text('import pytest\npytest.importorskip("there_is_none")\n')
+    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_it.py"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == pytest.ExitCode.INTERRUPTED
+    assert "skipped whole: Skipped: could not import 'there_is_none'" in result.stdout

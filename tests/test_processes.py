@@ -52,6 +52,7 @@ print(failed, same, min(rounds) > 0)
 
 
 @has_fork
+@pytest.mark.scenario("processes")
 def test_forks_while_regions_run():
     result = run_python(QUIET + FORKS, environment={"OMP_NUM_THREADS": "2"})
     assert result.stdout == "0 True True\n", result.stderr
@@ -76,6 +77,7 @@ print(os.waitpid(child, 0)[1], drawing.is_alive())
 
 
 @has_fork
+@pytest.mark.scenario("processes")
 def test_a_fork_in_the_midst_of_a_draw():
     result = run_python(QUIET + DRAWING)
     assert result.stdout == "0 True\n", result.stderr
@@ -95,6 +97,7 @@ print(np.array_equal(gch.conv2d(x, weight, threads=2), expected))
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell what is in use")
+@pytest.mark.scenario("threads")
 def test_a_thread_that_can_not_start_is_done_without():
     """OpenMP would end the process."""
     result = run_python(NO_THREAD)
@@ -140,6 +143,7 @@ def run_loader(folder, method, imports, environment=None):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("first", ["torch", "ganchroma as gch"])
+@pytest.mark.scenario("processes")
 def test_workers_of_a_data_loader(method, first, tmp_path):
     imports = ["import torch, torch.utils.data", "import ganchroma as gch"]
     if first != "torch":
@@ -152,6 +156,7 @@ def test_workers_of_a_data_loader(method, first, tmp_path):
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not _core.has_openmp(), reason="built without OpenMP")
 @pytest.mark.skipif(WHEEL_HAS_ONE, reason="the wheel brings an OpenMP of its own: all tests here run with it")
+@pytest.mark.scenario("processes")
 def test_workers_beside_an_openmp_of_our_own(tmp_path):
     # As a repaired wheel has it: a copy of the runtime under another name, loaded before torch's.
     patchelf = need_tool("patchelf")
@@ -169,6 +174,7 @@ def test_workers_beside_an_openmp_of_our_own(tmp_path):
 
 
 @pytest.mark.skipif(not _core.has_openmp(), reason="built without OpenMP")
+@pytest.mark.scenario("threads")
 def test_the_limit_of_threadpoolctl_is_ours_too():
     pytest.importorskip("threadpoolctl")
     code = """

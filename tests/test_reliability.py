@@ -1,5 +1,6 @@
 """docs/reliability.py reads what its commands print; `make reliability` runs them."""
 
+import re
 import runpy
 import xml.etree.ElementTree as ET
 from types import SimpleNamespace
@@ -29,6 +30,8 @@ tests/test_hostile_arrays.py::test_other_memory_the_same_answer:
     - Typical runtimes: ~ 1-40 ms, of which < 1ms in data generation
     - 100 passing, 0 failing, and 36 invalid test cases
 
+tests/test_hostile_arrays.py::test_hostile_arrays:
+
     - 1100 passing examples, 0 failing examples, 0 invalid examples
 """
 RESULTS = """\
@@ -37,10 +40,12 @@ RESULTS = """\
 <properties><property name="in the core, called by the binding" value="20" /></properties></testcase>
 <testcase classname="tests.test_memory" name="test_the_core_without_memory[activate]">
 <properties><property name="in the core, called by the binding" value="1001" /></properties></testcase>
-<testcase classname="tests.test_processes" name="test_forks_while_regions_run" />
+<testcase classname="tests.test_processes" name="test_forks_while_regions_run">
+<properties><property name="scenario" value="processes" /></properties></testcase>
 <testcase classname="tests.test_frequency" name="test_same_bits"><skipped message="one set" /></testcase>
 </testsuite></testsuites>
 """
+MARKED = r'(?m)^@pytest\.mark\.scenario\("(\w+)"\)$'
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +79,7 @@ def rows(script, name, output, results=RESULTS):
             [
                 ("executions of `fuzz_conv`", "180,363"),
                 ("executions of `fuzz_shapes`", "1,206"),
-                ("hostile arrays of Hypothesis, in 3 tests", "1,200"),
+                ("hostile arrays of Hypothesis, in 2 tests", "1,200"),
             ],
         ),
         ("scenarios", "", [("forks, worker processes, processes killed", "1"), ..., ...]),
@@ -92,6 +97,17 @@ def test_a_figure_of_nothing_is_an_error(script, name):
         rows(script, name, "activation      63506 checks, 2 failed\n")
     with pytest.raises(ValueError, match="no line like"):
         rows(script, name, "")
+
+
+def test_races_are_not_looked_for_without_openmp(script):
+    assert script.WITHOUT_OPENMP in (ROOT / "Makefile").read_text()
+    with pytest.raises(ValueError, match="Clang finds no OpenMP"):
+        rows(script, "tsan", f"{script.WITHOUT_OPENMP}; Debian: apt-get install libomp-dev\n{C_CHECKS}")
+
+
+def test_every_scenario_is_of_a_kind(script):
+    used = {kind for path in (ROOT / "tests").glob("test_*.py") for kind in re.findall(MARKED, path.read_text())}
+    assert used == set(script.KINDS)
 
 
 def test_a_failure_is_no_figure(script):

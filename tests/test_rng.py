@@ -81,6 +81,7 @@ def test_every_length_is_a_prefix_of_the_longest(isa, law, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("law", FILLS)
+@pytest.mark.scenario("threads")
 def test_same_bits_for_every_thread_count_and_instruction_set(isa, law, dtype):
     before = _core.isa()
     _core.select_isa("scalar")
@@ -229,6 +230,7 @@ def test_words_refuses_other_outputs(out):
         _core.rng_words(0, 0, 0, out)
 
 
+@pytest.mark.scenario("threads")
 def test_threads_that_share_a_stream_get_different_numbers():
     # The core lets go of the interpreter while it fills: whoever reads the count meanwhile must not repeat a draw.
     stream, gate = as_stream(1), threading.Barrier(4, timeout=20)

@@ -72,6 +72,7 @@ def test_a_block_ends_with_an_error(many_processors):
     assert resolve_threads(None) == before
 
 
+@pytest.mark.scenario("threads")
 def test_a_block_holds_for_its_own_thread_only(many_processors):
     before = resolve_threads(None)
     with gch.threads(before + 3), ThreadPoolExecutor(1) as pool:
@@ -92,6 +93,7 @@ def test_a_block_holds_in_its_own_task_only(many_processors):
     assert seen == {2: 2, 7: 7}
 
 
+@pytest.mark.scenario("threads")
 def test_one_block_in_several_threads_at_once(many_processors):
     block, gate = gch.threads(5), threading.Barrier(2, timeout=20)
     before = resolve_threads(None)
@@ -114,6 +116,7 @@ def test_one_block_in_several_threads_at_once(many_processors):
         assert list(pool.map(caller, range(2))) == [[5, 2, before], [5, 3, before]]
 
 
+@pytest.mark.scenario("threads")
 def test_never_more_than_the_process_may_use():
     assert resolve_threads(10_000) == processor_limit() <= (os.cpu_count() or 1)
 
@@ -146,6 +149,7 @@ SHOW = "from ganchroma import runtime; runtime.processor_limit = lambda: 64; pri
 
 
 @pytest.mark.parametrize(("value", "threads"), [("3", 3), (" 5 ", 5), ("007", 7)])
+@pytest.mark.scenario("threads")
 def test_the_environment_sets_threads(value, threads):
     assert run_python(SHOW, environment={"GANCHROMA_NUM_THREADS": value}).stdout.strip() == str(threads)
 
@@ -214,6 +218,7 @@ def test_switching_the_set_in_process(isa):
 # -- the same bits, whoever calls -----------------------------------------------------------------------------------
 
 
+@pytest.mark.scenario("threads")
 def test_one_thread_and_many_give_the_same_bits(isa):
     expected = gch.activate(LARGE, "tanh", threads=1)
     for threads in (2, 3, 7):
@@ -277,6 +282,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.skipif(not (_core.has_openmp() and os.path.exists("/proc/self/task")), reason="workers can't be counted")
+@pytest.mark.scenario("threads")
 def test_calls_in_flight_share_the_threads():
     result = run_python(SHARE, environment={"OPENBLAS_NUM_THREADS": "1"})  # threads of its own would be counted
     assert result.stdout.split() == ["4", "8"], result.stderr
@@ -299,6 +305,7 @@ print(os.waitpid(child, 0)[1], _core.default_threads())
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
+@pytest.mark.scenario("processes")
 def test_a_forked_child_computes_with_one_thread():
     # The parent has run a team of threads, so a child that started one of its own would wait for ever. From Python
     # 3.12 on a fork beside threads warns; here it is what is tested.
@@ -310,32 +317,13 @@ def test_a_forked_child_computes_with_one_thread():
 
 
 @pytest.mark.parametrize("method", sorted({"spawn", "forkserver"} & set(multiprocessing.get_all_start_methods())))
+@pytest.mark.scenario("processes")
 def test_a_pools_worker_uses_one_thread(method):
     # Functions of the package alone: a worker can't import a test file.
     with multiprocessing.get_context(method).Pool(1) as pool:
         assert pool.apply_async(resolve_threads, (None,)).get(timeout=60) == 1
         result = pool.apply_async(gch.activate, (LARGE, "tanh")).get(timeout=20)
     assert same_bits(result, gch.activate(LARGE, "tanh"))
-
-
-def test_an_interrupt_ends_a_long_call():
-    code = """
-import signal, time
-import numpy as np
-import ganchroma as gch
-x = np.zeros(60_000_000, np.float32)
-signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-signal.setitimer(signal.ITIMER_REAL, 0.02)
-start = time.perf_counter()
-try:
-    for _ in range(200):
-        gch.activate(x, "tanh", threads=1)
-except KeyboardInterrupt:
-    print("interrupted", time.perf_counter() - start)
-"""
-    word, seconds = run_python(code).stdout.split()
-    assert word == "interrupted"
-    assert float(seconds) < 2  # a slice is some 50 ms; the rest is for a busy machine
 
 
 # -- what it says ---------------------------------------------------------------------------------------------------

@@ -247,6 +247,7 @@ def interrupt_after(monkeypatch, calls, error=KeyboardInterrupt):
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.scenario("interrupts")
 def test_an_interrupted_scan_goes_on(pictures, tmp_path, monkeypatch, small_units, kind):
     if kind == "parquet":
         pytest.importorskip("pyarrow")
@@ -314,6 +315,7 @@ def test_progress_is_kept_while_it_runs(pictures, tmp_path, monkeypatch, small_u
     assert kept == [7, 14, 21, 28, 35, 42, 49, 56, 60]
 
 
+@pytest.mark.scenario("processes")
 def test_a_picture_that_ends_its_process_is_left_out(pictures, monkeypatch, small_units):
     plain, bad = engines.measure, str(pictures.folder / pictures.names[12])
 

@@ -84,6 +84,7 @@ def interrupted(folder, out, *options):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.scenario("interrupts")
 def test_an_interrupt_keeps_what_there_is(tmp_path, workers):
     big = make_pictures(tmp_path / "some", count=40, sides=(256, 300))
     for copy in range(COPIES):

@@ -204,6 +204,7 @@ def test_names_can_be_printed_and_do_nothing_to_a_terminal(tmp_path):
         assert "\x1b" not in text
 
 
+@pytest.mark.scenario("processes")
 def test_no_more_workers_start_than_have_work(pictures, monkeypatch):
     """There were as many as were asked for, whatever the folder, until the machine had no memory left."""
     started, begin = [], engines._Worker.__init__
@@ -217,6 +218,7 @@ def test_no_more_workers_start_than_have_work(pictures, monkeypatch):
             scan(pictures.folder, workers=wanted)
 
 
+@pytest.mark.scenario("threads")
 def test_threads_leave_the_warnings_of_the_program_alone(pictures, monkeypatch):
     """One begins, the other begins, one ends, the other ends: each put back what it had found."""
     before, plain, begun, ended = list(warnings.filters), measuring.Reader.read, threading.Event(), threading.Event()
@@ -247,6 +249,7 @@ def test_threads_leave_the_warnings_of_the_program_alone(pictures, monkeypatch):
     assert warnings.filters == before
 
 
+@pytest.mark.scenario("processes")
 def test_processes_and_the_program_say_nothing_of_large_pictures(tmp_path, monkeypatch, capsys):
     """Warnings are errors here, by which the picture would be unreadable."""
     Image.fromarray(smooth_picture()).save(tmp_path / "a.png")
@@ -258,6 +261,7 @@ def test_processes_and_the_program_say_nothing_of_large_pictures(tmp_path, monke
         assert scan(tmp_path).images == 1
 
 
+@pytest.mark.scenario("processes")
 def test_killed_workers_change_nothing(pictures, monkeypatch):
     """As the system does when memory ends: at any time, several times."""
     monkeypatch.setattr(places, "units", lambda found, plain=places.units: plain(found, 4))
@@ -289,6 +293,7 @@ def test_killed_workers_change_nothing(pictures, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.scenario("processes")
 def test_no_process_is_left(pictures, monkeypatch, error):
     def stop(self, unit, part):
         raise error
@@ -303,6 +308,7 @@ def test_no_process_is_left(pictures, monkeypatch, error):
     assert set(multiprocessing.active_children()) <= before
 
 
+@pytest.mark.scenario("processes")
 def test_processes_end_with_the_one_that_started_them():
     """However it ended: they would wait for ever, and whoever reads what they print would too."""
     code = (

@@ -94,6 +94,7 @@ def test_same_bits_for_every_instruction_set_with_fma():
     assert len(results) == 1
 
 
+@pytest.mark.scenario("threads")
 def test_same_bits_for_every_thread_count(isa):
     matrix = random((300, 4500), np.float32)
     results = set()

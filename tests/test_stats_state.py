@@ -405,6 +405,7 @@ def test_sums_at_positions_do_not_run_over():
     assert stats.count("images") == 2
 
 
+@pytest.mark.scenario("interrupts")
 def test_an_interrupt_finds_all_of_a_merge_or_nothing(rng):
     levels = rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
     one, two = stats_of(levels[0]), stats_of(levels[1])

@@ -155,6 +155,7 @@ def test_the_second_of_a_pair_waits(isa):
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.scenario("threads")
 def test_same_bits_for_every_instruction_set_and_thread_count(isa, capability, dtype):
     """300,001 elements: several chunks, and several rounds of two threads' chunks."""
     results = []
@@ -335,6 +336,7 @@ def test_representation():
     assert gch.rng.as_stream(generator) is generator
 
 
+@pytest.mark.scenario("threads")
 def test_threads_that_share_one_draw_different_numbers():
     """As in PyTorch: one caller at a time, so together they draw what one would."""
     generator, drawn = TorchGenerator(2), [None] * 4

@@ -25,7 +25,7 @@ static size_t times(size_t a, size_t b)
 }
 
 /* What little a small layer needs lies behind the plan itself: a dozen allocations would take as long as the layer. */
-#ifdef __SANITIZE_ADDRESS__
+#ifdef GCH_ASAN
 enum { NEAR_BYTES = 0 }; /* each array by itself, with its own end */
 #else
 enum { NEAR_BYTES = 8192 };

@@ -5,14 +5,15 @@
 #include "core/parallel.h"
 #include "cpu/dispatch.h"
 
-enum { PIECE = 1 << 20 };   /* multiply-adds, about, that such columns take: tens of milliseconds */
-enum { WATCHED = 1 << 14 }; /* waves after which to ask whether the call is stopped */
+enum { PIECE = 1 << 20 }; /* multiply-adds, about, that such columns take: tens of milliseconds */
+enum { WAVES = 1 << 14 }; /* cosines and sines between looks at whether to stop: less than a millisecond */
 
 struct gch_frequency_plan {
     struct gch_frequency_call call;
     ptrdiff_t padded;  /* columns, up to whole vectors */
     ptrdiff_t piece;   /* columns between looks at whether to stop */
     size_t per_worker; /* doubles of scratch */
+    int filled;        /* whether the waves that lines share are there */
     double *waves;     /* (2 * reach, padded) of columns that all lines share, then each worker's scratch */
 };
 
@@ -67,8 +68,8 @@ static void fill_waves(const struct gch_frequency_plan *plan, const double *turn
     for (ptrdiff_t j = 0; j < plan->call.reach[1]; ++j) {
         double *cosines = waves + 2 * j * plan->padded, *sines = cosines + plan->padded;
         for (ptrdiff_t x = 0; x < plan->padded; ++x) {
-            if (x % WATCHED == 0 && gch_runtime_stopped()) return;
             const ptrdiff_t at = x < plan->call.columns ? x : plan->call.columns - 1;
+            if (x % WAVES == 0 && gch_runtime_stopped()) return;
             wave(turns[at], (double)(j + 1), &cosines[x], &sines[x]);
         }
     }
@@ -208,7 +209,7 @@ enum gch_status gch_frequency_open(const struct gch_frequency_call *call, struct
     status = GCH_NO_MEMORY;
     made->waves = gch_alloc(total, sizeof(double));
     if (made->waves == NULL) goto failed;
-    if (!call->own_columns) fill_waves(made, call->column_turns, made->waves);
+    made->filled = call->own_columns;
     *plan = made;
     return GCH_OK;
 failed:
@@ -218,6 +219,8 @@ failed:
 
 void gch_frequency_run(struct gch_frequency_plan *plan, ptrdiff_t first, ptrdiff_t last)
 {
+    if (!plan->filled) fill_waves(plan, plan->call.column_turns, plan->waves);
+    plan->filled = 1;
     gch_parallel_for(first, last, plan->call.threads, run_line, plan);
 }
 

@@ -82,18 +82,6 @@ static int fill_outputs(struct gch_frequency_call *call, PyArrayObject *values, 
     return gch_py_size(vectors, "vectors", 2, call->rows);
 }
 
-struct opening {
-    const struct gch_frequency_call *call;
-    struct gch_frequency_plan *plan;
-};
-
-static enum gch_status open_plan(void *context, ptrdiff_t first, ptrdiff_t last)
-{
-    struct opening *opening = context;
-    (void)first, (void)last;
-    return gch_frequency_open(opening->call, &opening->plan);
-}
-
 static PyObject *run_call(struct gch_frequency_call *call, ptrdiff_t threads)
 {
     /* Measured, in the time of a multiply-add: rotations, reflections, or the bounds of the largest alone. */
@@ -101,16 +89,13 @@ static PyObject *run_call(struct gch_frequency_call *call, ptrdiff_t threads)
     const double each = call->peaks != NULL && few ? 3 : few || call->vectors != NULL ? 15 : 4;
     const double columns = (double)call->lines * (double)call->columns;
     const double work = columns * n * n * (2 * (double)call->reach[1] + each * n);
-    const double sine = 100, waves = sine * 2 * (double)call->reach[1] * (double)call->columns;
-    struct opening opening = {call, NULL};
+    struct gch_frequency_plan *plan;
     call->threads = gch_runtime_enter((int)threads, work);
-    PyObject *result = gch_py_run(open_plan, &opening, 1, waves);
-    if (result != NULL) {
-        Py_DECREF(result);
-        result = gch_py_run(run_values, opening.plan, call->lines, work);
-    }
+    enum gch_status status = gch_frequency_open(call, &plan);
+    PyObject *result =
+        status == GCH_OK ? gch_py_run(run_values, plan, call->lines, work) : gch_py_status(status);
     gch_runtime_leave();
-    gch_frequency_close(opening.plan);
+    gch_frequency_close(plan);
     return result;
 }
 

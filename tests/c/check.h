@@ -40,7 +40,7 @@ GCH_UNUSED static void check_crashed(int number)
 
 static inline void check_start(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(GCH_ASAN) && !defined(GCH_TSAN)
     signal(SIGSEGV, check_crashed);
     signal(SIGBUS, check_crashed);
     signal(SIGILL, check_crashed);

@@ -1,8 +1,10 @@
-"""Files of any bytes into every loader, words of any kind into the command line: an answer, or an error that helps.
+"""Files of any bytes into every loader and command, words of any kind as arguments: an answer, or an error that helps.
 
 `make fuzz` runs it, with atheris. The first byte of an input says what the rest is.
 """
 
+import contextlib
+import io
 import sys
 import tempfile
 from collections.abc import Callable
@@ -26,8 +28,21 @@ def readers() -> dict[str, Callable[[Path], object]]:
             if end.code not in (0, 2):
                 raise
 
+    def commanded(*words: str) -> Callable[[Path], None]:
+        def run(path: Path) -> None:
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                status = cli.main([words[0], str(path), *words[1:]])
+            if status not in (0, 2) or not said.getvalue():
+                raise AssertionError(f"status {status}: {said.getvalue()}")
+
+        return run
+
+    diagnosed, listed = commanded("diagnose", "--value-range", "0", "1"), commanded("scan", "--workers=1", "--json")
     arrays = dict.fromkeys(("npy", "npz", "safetensors"), read_arrays)
-    return arrays | {"png": read_picture, "state": ChromaStats.load, "tar": scanned, "zip": scanned, "words": parsed}
+    read = {"png": read_picture, "state": ChromaStats.load, "tar": scanned, "zip": scanned, "words": parsed}
+    commands = {"diagnose.png": diagnosed, "diagnose.npz": diagnosed, "diagnose.npy": diagnosed, "scan.zip": listed}
+    return arrays | read | commands
 
 
 def main() -> None:
