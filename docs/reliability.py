@@ -179,9 +179,10 @@ SECTIONS = {
     "ubsan": Section("Undefined behaviour alone (UBSan)", "make ubsan", SANITIZER, sanitized),
     "tsan": Section("Data races (TSan)", "make tsan", SANITIZER, races),
     "valgrind": Section(
-        "Uninitialised values and leaks (valgrind)",
+        "Uninitialised values (valgrind)",
         "make valgrind",
-        "The C checks, and every function from Python, right and wrong. A finding has a frame of ours.",
+        "The C checks, and every function from Python, right and wrong, where leaks are findings too. A finding has a "
+        "frame of ours.",
         valgrind,
     ),
     "emulated": Section(
