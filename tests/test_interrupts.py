@@ -2,7 +2,8 @@
 
 Each call here takes a second to years, on a slow machine. A signal comes a moment after it began; it must not have run
 to its end first. A busy machine stretches the time after it: that is divided by what the call was stretched, which its
-thread's processor time shows, and one try in time is enough. `pytest -m slow -rP` prints the times.
+thread's processor time shows, and one try in time is enough. The slow tests hold what is promised, the others several
+times that, for code that sanitizers watch. `pytest -m slow -rP` prints the times.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from ganchroma import _core
 
 LINEAR, TANH = (0, 0.0, 0.0), (1, 0.0, 0.0)
 SIDE, MANY, WIDE = 30_000, 3 * 10**7, 2**20
-PROMISED = 0.2  # seconds
+PROMISED, WATCHED = 0.2, 1.0  # seconds: of the code as it is built, and of code that is watched
 SOON = 1.0  # seconds: a fast machine may be done before anybody would look whether to stop
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
@@ -164,11 +165,11 @@ def interrupted(call, after):
     return (took - after) * min(worked / took, 1.0)
 
 
-def assert_ends_in_time(call, after, tries=3):
+def assert_ends_in_time(call, after, most, tries=3):
     found = []
-    while not found or (found[-1] > PROMISED and len(found) < tries):
+    while not found or (found[-1] > most and len(found) < tries):
         found.append(interrupted(call, after))
-    assert found[-1] <= PROMISED, f"it took {found} seconds"
+    assert found[-1] <= most, f"it took {found} seconds"
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -178,7 +179,7 @@ def test_a_call_ends_before_it_is_done(name, threads):
     call = CALLS[name](threads)
     arrays = [argument for argument in call if isinstance(argument, np.ndarray)]
     before = [sys.getrefcount(array) for array in arrays]
-    assert_ends_in_time(call, 0.01)
+    assert_ends_in_time(call, 0.01, WATCHED)
     assert [sys.getrefcount(array) for array in arrays] == before
     if hasattr(_core, "held_allocations"):  # a build that counts them
         assert _core.held_allocations() == 0
@@ -190,7 +191,7 @@ def test_the_copy_of_an_input_ends_before_it_is_done():
     """Else it would end with what is found after it: that the other array has another size."""
     swapped = np.broadcast_to(np.array(0, ">f8"), (4, MANY))
     for given in (swapped, swapped[0], np.broadcast_to(swapped[:, :1000, None], (4, 1000, MANY // 1000))):
-        assert_ends_in_time((_core.activate, given, TANH, np.zeros(1), 1), 0.01)
+        assert_ends_in_time((_core.activate, given, TANH, np.zeros(1), 1), 0.01, WATCHED)
 
 
 def half(*shape):
@@ -217,7 +218,7 @@ def test_a_public_call_ends_before_it_is_done(name):
     whole = time.perf_counter() - start
     call = lambda _: PUBLIC[name](), None
     assert interrupted(call, whole / 10) < whole / 3
-    assert_ends_in_time(call, whole / 3)
+    assert_ends_in_time(call, whole / 3, PROMISED)
 
 
 LONG = {
@@ -231,7 +232,7 @@ LONG = {
 @pytest.mark.scenario("interrupts")
 def test_a_long_public_call_ends_in_time(name):
     for after in (0.3, 1.5, 3):
-        assert_ends_in_time((lambda _: LONG[name](), None), after)
+        assert_ends_in_time((lambda _: LONG[name](), None), after, PROMISED)
 
 
 def test_every_long_function_is_here():
@@ -242,7 +243,7 @@ def test_every_long_function_is_here():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CALLS)
 def test_how_soon(name):
-    took = [interrupted(CALLS[name](1), 0.1) for _ in range(3)]
+    took = [interrupted(CALLS[name](1), after) for after in (0.01, 0.1, 0.1)]
     print(f"{name:28} {1e3 * np.median(took):5.0f} ms")
     assert min(took) <= PROMISED
 
