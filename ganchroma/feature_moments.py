@@ -265,9 +265,9 @@ class FeatureMoments:
         pattern = np.sum(shared, axis=0) / sum(part.outputs for part in self.parts) - _outer(color.mean)
         return np.asarray(pattern - (color.within - pattern) / (self.images - 1))
 
-    def phase_colors(self, filters: Any) -> list[tuple[float, Array, Array]]:
+    def phase_colors(self, filters: Any, output_scale: float = 1.0) -> list[tuple[float, Array, Array]]:
         """(share of the pixels, mean, covariance) of each phase before the activation, of one filter set."""
-        found, filters = [], self._fitting(filters)
+        found, filters = [], self._fitting(filters, output_scale)
         if filters.ndim != 4:
             raise ValueError(f"filters must be one set, (3, {self.channels}, kh, kw), got shape {filters.shape}")
         for part, sums in zip(self.parts, self.sums, strict=True):

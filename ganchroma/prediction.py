@@ -379,7 +379,7 @@ def _drawn(layer: OutputLayer, moments: FeatureMoments, linear: LinearColor) -> 
     """(images, 3, samples) before the activation, of the Gaussian law with two scales that the moments describe."""
     rng = np.random.default_rng(_STREAM)
     count = SAMPLES // SAMPLED_IMAGES
-    colors = moments.phase_colors(layer.filters * layer.output_scale)
+    colors = moments.phase_colors(layer.filters, layer.output_scale)
     phase = rng.choice(len(colors), count, p=[share for share, _, _ in colors])
     spread = _gauss.root(linear.between)
     values = np.empty((SAMPLED_IMAGES, count, 3))
@@ -402,7 +402,7 @@ def _mixture(layer: OutputLayer, moments: FeatureMoments, linear: LinearColor) -
     offset = 0.0 if layer.bias is None else layer.bias.astype(np.float64)
     spread = _two_scales(moments)
     mean, second, parts = np.zeros(3), np.zeros((3, 3)), []
-    for share, center, covariance in moments.phase_colors(layer.filters * layer.output_scale):
+    for share, center, covariance in moments.phase_colors(layer.filters, layer.output_scale):
         for factor in (1 - spread, 1 + spread):
             whole = linear.between + factor * (covariance - linear.between)  # images differ by a mean, and inside
             made, about = _gauss.after(center + offset, whole, layer.activation)

@@ -205,6 +205,17 @@ def test_half_precision_scales_as_the_layer_computes():
     assert gch.predict(layer, moments, x)["activation"].moments.std.all()
 
 
+@pytest.mark.parametrize("output_scale", [5e-7, 5000.0])
+def test_half_precision_multiplies_weight_and_scale_as_the_layer_computes(output_scale):
+    """Neither product is a number of float16: one is below the smallest, one beyond the largest."""
+    rng = np.random.default_rng(2)
+    x = (2e3 * rng.normal(size=(4, 8, 9, 9))).astype(np.float16)
+    weight = (0.02 if output_scale < 1 else 20.0) * rng.normal(size=(3, 8, 3, 3))
+    layer = gch.OutputLayer(weight.astype(np.float16), activation="relu", output_scale=output_scale)
+    found = gch.predict(layer, gch.FeatureMoments.from_features(x, layer))["activation"].moments
+    np.testing.assert_allclose(found.std, layer.moments(x).std, rtol=0.1)  # 4 images of the law
+
+
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
