@@ -12,7 +12,7 @@ from ganchroma._geometry import Geometry
 from ganchroma._patches import Axis, Phase, padded, phases
 from ganchroma.layer import OutputLayer
 
-__all__ = ["FeatureMoments", "LinearColor", "check_features"]
+__all__ = ["FeatureMoments", "LinearColor", "check_features", "same_scale"]
 
 Array = NDArray[np.float64]
 
@@ -72,6 +72,8 @@ class FeatureMoments:
     channels, images : int
     pixels : float
         Output pixels of all images.
+    channel_scale : array (C,) or (images, C), or None
+        Of the layer; where each image has its own, those of all images.
 
     Examples
     --------
@@ -94,6 +96,7 @@ class FeatureMoments:
     # the other. At first a row for each image, never more than there are columns.
     factor: Array
     whole: Array | None  # (1, C, h, w), the features summed over images; None if their sizes differ
+    channel_scale: NDArray[Any] | None = None  # None for what was pickled before there was this field, too
 
     @classmethod
     def from_features(cls, x: Any, layer: OutputLayer) -> "FeatureMoments":
@@ -120,10 +123,11 @@ class FeatureMoments:
         total: FeatureMoments | None = None
         for start in range(0, len(features), chunk):
             some = features[start : start + chunk]
-            if scale is not None:
+            own_scale = scale[start : start + chunk] if scale is not None and scale.ndim == 2 else scale
+            if own_scale is not None:
                 if some.dtype.itemsize == 2:
                     some = some.astype(np.float32)  # as the layer computes
-                some = some * (scale[start : start + chunk] if scale.ndim == 2 else scale)[..., np.newaxis, np.newaxis]
+                some = some * own_scale[..., np.newaxis, np.newaxis]
             whole, origin = padded(some, geometry, parts)
             with np.errstate(over="ignore", invalid="ignore"):  # told below
                 measured = [_measure(whole, origin, part) for part in parts]
@@ -137,6 +141,7 @@ class FeatureMoments:
                 [sums for sums, _ in measured],
                 _compressed(math.sqrt(outputs) * seen),
                 some.sum(axis=0, keepdims=True, dtype=np.float64),
+                own_scale,
             )
             total = one if total is None else total + one
         assert total is not None
@@ -156,6 +161,14 @@ class FeatureMoments:
             raise ValueError(
                 "moments of features so small that they do not meet the whole layer can't be added to others"
             )
+        scale, others = self.channel_scale, other.channel_scale
+        if scale is not None and others is not None and scale.ndim == others.ndim == 2:
+            scale = np.concatenate([scale, others])  # each image has its own
+        elif not same_scale(scale, others):
+            raise ValueError(
+                "moments measured with different channel_scale can't be added: make both with from_features(x, layer) "
+                "of one layer"
+            )
         return FeatureMoments(
             self.geometry,
             self.channels,
@@ -164,6 +177,7 @@ class FeatureMoments:
             [mine + theirs for mine, theirs in zip(self.sums, other.sums, strict=True)],
             _compressed(np.concatenate([self.factor, other.factor])),
             _added(self.whole, other.whole),
+            scale,
         )
 
     @property
@@ -306,6 +320,14 @@ def check_features(x: Any, layer: OutputLayer, name: str = "x") -> NDArray[Any]:
     if scale is not None and scale.ndim == 2 and len(scale) != len(features):
         raise ValueError(f"channel_scale has {len(scale)} rows; {name} has {len(features)} images")
     return features
+
+
+def same_scale(first: NDArray[Any] | None, second: NDArray[Any] | None) -> bool:
+    """Whether two layers' `channel_scale` is one, but for the rounding to the coarser of their dtypes."""
+    if first is None or second is None:
+        return first is second
+    rounding = max(float(np.finfo(scale.dtype).eps) for scale in (first, second))
+    return first.shape == second.shape and np.allclose(first, second, rtol=rounding, atol=0)
 
 
 def _added(first: Array | None, second: Array | None) -> Array | None:

@@ -15,7 +15,7 @@ from ganchroma._initialize import check_shape
 from ganchroma._patches import padded, phases, receptive_fields
 from ganchroma.activation import activate
 from ganchroma.color import NATURAL, quantize
-from ganchroma.feature_moments import FeatureMoments, LinearColor, check_features
+from ganchroma.feature_moments import FeatureMoments, LinearColor, check_features, same_scale
 from ganchroma.init import calculate_gain, fan_in_and_fan_out
 from ganchroma.layer import OutputLayer
 from ganchroma.stages import Display, Stage, Trace
@@ -39,7 +39,7 @@ def predict(layer: OutputLayer, feature_moments: FeatureMoments, features: Any =
     Parameters
     ----------
     layer : OutputLayer
-        With three filters, of the geometry that the moments were measured for.
+        With three filters, of the geometry and channel_scale that the moments were measured for.
     feature_moments : FeatureMoments
     features : array (N, C, h, w), optional
         Input of the layer: with it the activation sees sampled receptive fields, without it a Gaussian law whose scale
@@ -55,7 +55,7 @@ def predict(layer: OutputLayer, feature_moments: FeatureMoments, features: Any =
     Raises
     ------
     TypeError, ValueError
-        If the moments are of another geometry or number of channels, or `features` do not fit.
+        If the moments are of another geometry, number of channels or channel_scale, or `features` do not fit.
 
     Notes
     -----
@@ -313,6 +313,12 @@ def _check(layer: Any, moments: Any) -> None:
         raise ValueError(
             f"feature_moments are of another layer: {moments.geometry} of {moments.channels} channels; make them with "
             "FeatureMoments.from_features(x, layer)"
+        )
+    if not same_scale(layer.channel_scale, moments.channel_scale):
+        raise ValueError(
+            "feature_moments were measured with another channel_scale than the layer's: make them with "
+            "FeatureMoments.from_features(x, layer), or predict layer.replace(channel_scale="
+            "feature_moments.channel_scale)"
         )
 
 

@@ -1,5 +1,7 @@
 """The colour that is predicted is the colour that the layer makes."""
 
+import pickle
+
 import numpy as np
 import oracle
 import pytest
@@ -214,6 +216,48 @@ def test_half_precision_multiplies_weight_and_scale_as_the_layer_computes(output
     layer = gch.OutputLayer(weight.astype(np.float16), activation="relu", output_scale=output_scale)
     found = gch.predict(layer, gch.FeatureMoments.from_features(x, layer))["activation"].moments
     np.testing.assert_allclose(found.std, layer.moments(x).std, rtol=0.1)  # 4 images of the law
+
+
+@pytest.mark.parametrize("rows", [(), (5,)], ids=["for all images", "for each image"])
+def test_moments_are_those_of_one_channel_scale(rows):
+    x, scale = features(), np.random.default_rng(1).uniform(0.1, 10, (*rows, 6))
+    plain, scaled = LAYERS[0], LAYERS[0].replace(channel_scale=scale)
+    of_plain, of_scaled = (gch.FeatureMoments.from_features(x, layer) for layer in (plain, scaled))
+    for layer, moments in (
+        (scaled, of_plain),
+        (plain, of_scaled),
+        (scaled.replace(channel_scale=2 * scale), of_scaled),
+    ):
+        for given in (None, x):
+            with pytest.raises(ValueError, match="measured with another channel_scale"):
+                gch.predict(layer, moments, given)
+    with pytest.raises(ValueError, match="measured with different channel_scale"):
+        of_plain + of_scaled
+    single = gch.OutputLayer(*(np.float32(part) for part in (plain.weight, plain.bias)), padding=1)
+    gch.predict(single.replace(channel_scale=np.float32(scale)), of_scaled)  # the same numbers, rounded
+
+
+def test_scales_of_single_images_are_added_with_their_images(monkeypatch):
+    from ganchroma import feature_moments
+
+    x, layer = features(), LAYERS[6]
+    whole = gch.FeatureMoments.from_features(x, layer)
+    parts = [layer.replace(channel_scale=layer.channel_scale[rows]) for rows in (slice(2), slice(2, 5))]
+    added = gch.FeatureMoments.from_features(x[:2], parts[0]) + gch.FeatureMoments.from_features(x[2:], parts[1])
+    monkeypatch.setattr(feature_moments, "MOST_NUMBERS", 2 * x[0].size)
+    for moments in (added, gch.FeatureMoments.from_features(x, layer)):
+        found, expected = (gch.predict(layer, each)["linear"].moments for each in (moments, whole))
+        np.testing.assert_allclose(found.covariance, expected.covariance, atol=1e-12)
+
+
+def test_moments_that_were_pickled_before_they_knew_their_scale_are_read():
+    moments = gch.FeatureMoments.from_features(features(), LAYERS[0])
+    state = {name: value for name, value in vars(moments).items() if name != "channel_scale"}
+    older = object.__new__(gch.FeatureMoments)
+    older.__dict__.update(state)
+    read = pickle.loads(pickle.dumps(older)) + moments
+    assert read.images == 10
+    gch.predict(LAYERS[0], read)
 
 
 @pytest.mark.parametrize(
