@@ -62,8 +62,8 @@ def inspect(
     loss : callable, optional
         Images to a scalar, in place of the discriminator's loss.
     dataset : array or tensor (n, 3, H, W), optional
-        Real pictures in the range of the generator's: what its pictures should resemble, and what the discriminator is
-        asked about.
+        Real pictures, bytes or in the range of the generator's: what its pictures should resemble, and what the
+        discriminator is asked about.
     seed : int
         Of the random numbers that the forward draws; from 0 to 2**64 - 1.
     kwargs : mapping, optional
@@ -123,7 +123,7 @@ def inspect(
     signs = None
     if discriminator is not None or loss is not None:
         if is_finite(run.image):
-            signs = learning_signs(found.explained, run, discriminator, loss, dataset, seed)
+            signs = learning_signs(found.explained, run, discriminator, loss, dataset, value_range, seed)
         if signs is None:
             need = "a head that makes the whole image" if is_finite(run.image) else "images without NaN and infinity"
             remarks.append(f"the signs of learning were left out: they need {need}")

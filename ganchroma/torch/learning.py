@@ -28,7 +28,13 @@ _REDRAWS = 5
 
 
 def learning_signs(
-    match: Match | None, run: Run, discriminator: Score | None, loss: Score | None, dataset: Any, seed: int
+    match: Match | None,
+    run: Run,
+    discriminator: Score | None,
+    loss: Score | None,
+    dataset: Any,
+    value_range: tuple[float, float],
+    seed: int,
 ) -> Learning | None:
     """The signs at the images that a generator made; None where they are more than the head's, scaled by one number.
 
@@ -44,6 +50,8 @@ def learning_signs(
         Images to a scalar; by default softplus(-score), averaged.
     dataset : tensor or array (n, C, H', W'), optional
         Real pictures, at least as large as the images; by default the images themselves are shown to it.
+    value_range : (low, high)
+        Black and white of the images, which bytes are brought to.
     seed : int
     """
     image = run.image
@@ -69,7 +77,7 @@ def learning_signs(
     norms, cosines, slope = _head_gradient(match, to_array(gradient))
     if score is None:
         return Learning(norms, cosines, slope)
-    real = image.detach() if dataset is None else _cropped(dataset, image)
+    real = image.detach() if dataset is None else _cropped(dataset, image, value_range)
     with untouched(discriminator, seed=seed), torch.no_grad():
         prefers = _preference(score, real)
     return Learning(
@@ -173,8 +181,8 @@ def _head_gradient(
     )
 
 
-def _cropped(dataset: Any, image: Tensor) -> Tensor:
-    """The middle of real pictures, at the size and in the type of the images."""
+def _cropped(dataset: Any, image: Tensor, value_range: tuple[float, float]) -> Tensor:
+    """The middle of real pictures, at the size, in the type and in the range of the images."""
     real = dataset if isinstance(dataset, Tensor) else np.asarray(dataset)
     tall, wide = image.shape[2:]
     if real.ndim != 4 or real.shape[1] != image.shape[1] or real.shape[2] < tall or real.shape[3] < wide:
@@ -186,7 +194,8 @@ def _cropped(dataset: Any, image: Tensor) -> Tensor:
     cropped = real[:, :, top : top + tall, left : left + wide]
     if not isinstance(cropped, Tensor):  # PyTorch takes no bytes in another order, and no negative strides
         cropped = torch.from_numpy(np.array(cropped, cropped.dtype.newbyteorder("="), order="C"))
-    return cropped.to(image)
+    low, high = value_range
+    return low + cropped.to(image) * ((high - low) / 255) if cropped.dtype == torch.uint8 else cropped.to(image)
 
 
 def color_preference(discriminator: Score, pictures: Tensor) -> float:

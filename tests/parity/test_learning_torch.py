@@ -204,6 +204,25 @@ def test_a_data_set_in_any_layout(shift):
     assert answers[0].learning == answers[1].learning
 
 
+@pytest.mark.parametrize("value_range", [(-1, 1), (0, 1)])
+def test_bytes_are_shown_to_the_discriminator_in_the_images_range(value_range):
+    """A data set of bytes is the same pictures as in floats, for the score of each and for the untrained ones."""
+    low, high = value_range
+    data = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), np.uint8)
+    scaled = (low + data * ((high - low) / 255)).astype(np.float32)
+    generator, shown = dcgan(activation=nn.Tanh() if low else nn.Sigmoid()), []
+
+    def judge(images):
+        shown.append(images.detach().clone())
+        return images.square().mean(dim=(1, 2, 3))
+
+    for pictures in (data, scaled):
+        gch.torch.inspect(generator, latents(), discriminator=judge, dataset=pictures)
+    half = len(shown) // 2
+    for of_bytes, of_floats in zip(shown[:half], shown[half:], strict=True):
+        torch.testing.assert_close(of_bytes, of_floats)
+
+
 def test_answers_without_a_score():
     endless = []
     endless.append(endless)
