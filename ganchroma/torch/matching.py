@@ -18,6 +18,7 @@ from ganchroma.diagnosis.display import GRAYS, channels_as_rows, rows_as_channel
 from ganchroma.layer import OutputLayer
 from ganchroma.torch.flow import Step
 from ganchroma.torch.heads import Head
+from ganchroma.torch.ranges import limits_of
 
 __all__ = ["EXPLAINED", "Match", "best_match", "known_activations"]
 
@@ -85,10 +86,8 @@ def known_activations(steps: Sequence[Step]) -> list[tuple[Step, ActivationLike]
             found.append((step, step.name))
         elif step.name == "leaky_relu":
             found.append((step, ("leaky_relu", float(numbers[0]) if numbers else 0.01)))
-        elif step.name == "hardtanh":
-            found.append((step, ("clamp", *map(float, numbers or (-1.0, 1.0)))))
-        elif step.name == "clamp" and len(step.numbers) == 2 and len(numbers) == 2:
-            found.append((step, ("clamp", *map(float, numbers))))
+        elif step.name in ("hardtanh", "clamp") and (limits := limits_of(step)) is not None:
+            found.append((step, ("clamp", *limits)))
     return found
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ganchroma._images import is_value_range
 from ganchroma.torch.flow import Step
 
-__all__ = ["likely_range", "range_after", "scaled"]
+__all__ = ["likely_range", "limits_of", "range_after", "scaled"]
 
 Range = tuple[float, float]
 _BOUNDED: dict[str, Range] = {"tanh": (-1, 1), "sigmoid": (0, 1), "_softmax": (0, 1), "sin": (-1, 1), "erf": (-1, 1)}
@@ -35,13 +35,20 @@ def range_after(steps: Sequence[Step]) -> Range | None:
         if step.name in _BOUNDED:
             ends = _BOUNDED[step.name]
         elif step.name in ("hardtanh", "clamp"):
-            limits = numbers or [-1.0, 1.0]
-            ends = (float(limits[0]), float(limits[1])) if len(limits) == 2 else ends
+            ends = limits_of(step) or ends
         elif step.name in _SCALING and len(numbers) == 1:
             ends = None if ends is None else scaled([step], ends)
         elif step.name not in _KEEPING:
             ends = None
     return ends if ends is None or is_value_range(*ends) else None
+
+
+def limits_of(step: Step) -> Range | None:
+    """Between which numbers a clamp or hardtanh keeps its values; None where an end is open."""
+    numbers = [float(number) for number in step.numbers if number is not None]
+    if step.name == "hardtanh":
+        numbers += (-1.0, 1.0)[len(numbers) :]  # PyTorch leaves out last arguments that are the default
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
 
 def likely_range(images: NDArray[Any]) -> Range:

@@ -50,6 +50,12 @@ def names(diagnosis):
 # -- faults ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_hardtanh_with_one_usual_end_is_read():
+    answer = gch.torch.inspect(dcgan(activation=nn.Hardtanh(0, 1)), latents())
+    assert "then ('clamp', 0.0, 1.0)), which explains the whole image" in answer.about
+    assert answer.trace["activation"].moments.value_range == (0, 1)
+
+
 def test_an_untrained_generator_in_training_mode_is_healthy():
     answer = gch.torch.inspect(dcgan(), latents())
     assert isinstance(answer, Diagnosis)
