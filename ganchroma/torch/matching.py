@@ -4,7 +4,7 @@ Nothing is believed because of its name: a reading is run, and the result compar
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from ganchroma.activation import ActivationLike, activation_name
+from ganchroma.activation import ActivationLike, activation_name, parse_activation
 from ganchroma.diagnosis.display import GRAYS, channels_as_rows, rows_as_channels
 from ganchroma.layer import OutputLayer
 from ganchroma.torch.flow import Step
@@ -41,6 +41,7 @@ class Match:
     share : float
         Share of the image's variance that ``scale * layer(features) + offset`` explains, at most 1.
     scale, offset : float
+        The scale of an explained image is below 0 only where no other weights make the same with one above.
     normalised : bool
         Whether each channel has a scale and offset of its own, as what an image classifier takes; `scale` and `offset`
         are 1 and 0 then.
@@ -151,7 +152,28 @@ def _matched(reading: Head, linear: Array, activation: ActivationLike, before: A
                 remarks += (f"R, G and B are made by the head's filters {', '.join(str(k + 1) for k in order)}",)
                 layer, (scale, offset, share) = _reordered(layer, order), fit
                 break
-    return Match(layer, share, scale, offset, False, reading, remarks)
+    return _upright(Match(layer, share, scale, offset, False, reading, remarks))
+
+
+def _upright(match: Match) -> Match:
+    """The same image with a positive scale: ``1 - sigmoid(x)`` is ``sigmoid(-x)``, of weights of the other sign.
+
+    A head learns its weights: which end of the activation is white is no fault.
+    """
+    layer, kind = match.layer, activation_name(match.layer.activation)
+    clamped = parse_activation(layer.activation)[1:] == layer.value_range
+    if match.scale >= 0 or not match.explains or not (clamped or kind in ("linear", "tanh", "sigmoid")):
+        return match
+    ends = sum(layer.value_range)  # activation(x) = ends - activation(shift - x)
+    layer = _rescaled(layer, -np.ones(3), np.full(3, ends if clamped else 0.0))
+    remark = "the network turns light and dark around after the head, whose weights are shown with the other sign"
+    return replace(
+        match,
+        layer=layer,
+        scale=-match.scale,
+        offset=match.offset + match.scale * ends,
+        remarks=(*match.remarks, remark),
+    )
 
 
 def _misshown(match: Match, target: Array) -> Match | None:
@@ -164,7 +186,7 @@ def _misshown(match: Match, target: Array) -> Match | None:
         if share >= EXPLAINED:
             remark = f"what comes out is {words}, by the network's own forward"
             remarks = (*match.reading.remarks, remark)
-            return Match(match.layer, share, scale, offset, False, match.reading, remarks, True)
+            return _upright(Match(match.layer, share, scale, offset, False, match.reading, remarks, True))
     return None
 
 
@@ -212,13 +234,18 @@ def _folded(layer: OutputLayer, linear: Array, before: Array) -> tuple[OutputLay
         offsets, 0, atol=1e-5 * float(np.abs(linear[np.isfinite(linear)]).max(initial=1e-30))
     ):
         return layer, linear
+    made = (linear * scales[:, None, None] + offsets[:, None, None]).astype(linear.dtype)
+    return _rescaled(layer, scales, offsets), made
+
+
+def _rescaled(layer: OutputLayer, scales: Array, offsets: Array) -> OutputLayer:
+    """The layer whose three sums are scaled and shifted so."""
     dtype = layer.weight.dtype
     bias = np.zeros(3) if layer.bias is None else layer.bias.astype(np.float64)
     channels = (1, 3, 1, 1) if layer.transposed else (3, 1, 1, 1)
-    layer = layer.replace(
+    return layer.replace(
         weight=(layer.weight * scales.reshape(channels)).astype(dtype), bias=(scales * bias + offsets).astype(dtype)
     )
-    return layer, (linear * scales[:, None, None] + offsets[:, None, None]).astype(linear.dtype)
 
 
 def _arranged(values: Array, shape: tuple[int, ...]) -> Array | None:

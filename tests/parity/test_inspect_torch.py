@@ -50,6 +50,42 @@ def names(diagnosis):
 # -- faults ---------------------------------------------------------------------------------------------------------
 
 
+class Turned(nn.Module):
+    """`scale * activation(x) + offset`: with a scale below 0 as sound as any, since the head learns its weights."""
+
+    def __init__(self, activation, scale, offset=0.0):
+        super().__init__()
+        self.activation, self.scale, self.offset = activation, scale, offset
+
+    def forward(self, x):
+        return self.scale * self.activation(x) + self.offset
+
+
+@pytest.mark.parametrize(
+    ("activation", "scale", "offset", "ends", "bias"),
+    [
+        (nn.Tanh(), -1, 0, (-1, 1), None),
+        (nn.Tanh(), -0.5, 0.5, (0, 1), 0.2),
+        (nn.Sigmoid(), -1, 1, (0, 1), None),
+        (nn.Sigmoid(), -255, 255, (0, 255), 0.2),
+        (nn.Hardtanh(0, 1), -1, 1, (0, 1), 0.6),
+        (nn.Hardtanh(-10, 10), -1, 0, (-1, 1), 0.2),
+    ],
+)
+def test_an_image_that_is_turned_over_is_no_fault(activation, scale, offset, ends, bias):
+    head = nn.ConvTranspose2d(24, 3, 4, 2, 1, bias=bias is not None)
+    generator = dcgan(head=head, activation=Turned(activation, scale, offset))
+    with torch.no_grad():
+        head.weight.mul_(0.3)
+        if bias is not None:
+            head.bias.fill_(bias)
+        answer, image = gch.torch.inspect(generator, latents()), generator(latents())
+    assert names(answer) == ["healthy"]
+    assert any("turns light and dark around" in note for note in answer.notes)
+    made = answer.trace["activation"].moments.to(ends)
+    np.testing.assert_allclose(made.mean, image.mean(dim=(0, 2, 3)), atol=1e-4 * (ends[1] - ends[0]))
+
+
 def test_a_hardtanh_with_one_usual_end_is_read():
     answer = gch.torch.inspect(dcgan(activation=nn.Hardtanh(0, 1)), latents())
     assert "then ('clamp', 0.0, 1.0)), which explains the whole image" in answer.about
