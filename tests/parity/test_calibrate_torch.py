@@ -134,6 +134,18 @@ def test_what_cant_be_changed_in_place(head, words):
         gch.torch.calibrate_(generator(head), latents())
 
 
+def test_a_head_whose_image_is_turned_over_is_refused():
+    """Its own weights make the opposite of the colours that the image would get."""
+
+    class Minus(nn.Module):
+        def forward(self, images):
+            return -images
+
+    net = nn.Sequential(generator(nn.Conv2d(24, 3, 1)), Minus())
+    with pytest.raises(ValueError, match=r"the weight of '0\.1' and a plain activation alone"):
+        gch.torch.calibrate_(net, latents())
+
+
 def test_a_sum_of_skips_is_refused():
     class Skips(nn.Module):
         def __init__(self):
