@@ -313,6 +313,13 @@ def test_the_only_range_that_bytes_have_says_nothing_of_the_network():
         assert result.trace["activation"].moments.value_range == (-1, 1)
 
 
+@pytest.mark.parametrize("given", [list, memoryview])
+def test_a_data_set_of_bytes_beside_floats_may_be_any_array(given):
+    pictures = photographs()
+    result = solve(pictures / np.float32(255), dataset=given(pictures), value_range=(0, 1))
+    assert result.evidence.reference == solve(pictures, dataset=pictures).evidence.reference
+
+
 def test_natural_colour_is_no_collapse():
     """Three channels of a photograph as features: few directions, as in every photograph, and nothing lost."""
     features = photographs().astype(np.float32) / 127.5 - 1

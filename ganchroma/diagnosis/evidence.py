@@ -344,8 +344,9 @@ def _reference(dataset: Any, value_range: Any, layout: str) -> tuple[ColorMoment
     if isinstance(dataset, ChromaStats):
         summary = dataset.summary()
         return summary.within, summary.gray_images
-    given = None if getattr(dataset, "dtype", None) == np.uint8 else value_range
-    pictures, stated = read_pictures(dataset, given, layout, "dataset")
+    array = as_array(dataset, "dataset", ndim=(3, 4), dtypes=("uint8", *FLOATS))
+    given = None if array.dtype == np.uint8 else value_range  # bytes beside floats
+    pictures, stated = read_pictures(array, given, layout, "dataset")
     stats = ChromaStats(value_range=stated)
     summary = stats.update(pictures).summary()
     return summary.within, summary.gray_images
