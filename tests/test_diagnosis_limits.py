@@ -292,7 +292,32 @@ def test_a_linear_head_is_read_in_the_stated_range():
     pictures = np.clip(layer(features), 0, 1)
     result = solve(pictures, layer=layer, features=features, value_range=(0, 1))
     assert names(result) == ["healthy"]
-    assert result.trace["activation"].moments.value_range == (0, 1)
+    linear, activation = (result.trace[stage].moments for stage in ("linear", "activation"))
+    assert linear.value_range == activation.value_range == (0, 1)
+    assert linear.std_levels == pytest.approx(activation.std_levels, rel=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["linear", ("clamp", 0, 1)])
+def test_values_far_out_by_their_mean_are_so_in_any_range(activation):
+    """About 0 in [0, 1] they are as far from the middle as about -1 in [-1, 1]."""
+    layer = sound_layer(gain=0.3, activation=activation, bias=np.full(3, -0.05, np.float32))
+    assert names(solve(layer=layer, features=relu_features(), value_range=(0, 1))) == ["saturation"]
+
+
+def test_the_only_range_that_bytes_have_says_nothing_of_the_network():
+    layer, features = sound_layer(activation="linear"), relu_features()
+    shown = quantize(layer(features), value_range=(-1, 1))
+    for given in (shown, list(shown)):
+        result = solve(given, layer=layer, features=features, value_range=(0, 255))
+        assert (names(result), result.evidence.path) == (["healthy"], ())
+        assert result.trace["activation"].moments.value_range == (-1, 1)
+
+
+@pytest.mark.parametrize("given", [list, memoryview])
+def test_a_data_set_of_bytes_beside_floats_may_be_any_array(given):
+    pictures = photographs()
+    result = solve(pictures / np.float32(255), dataset=given(pictures), value_range=(0, 1))
+    assert result.evidence.reference == solve(pictures, dataset=pictures).evidence.reference
 
 
 def test_natural_colour_is_no_collapse():

@@ -350,8 +350,17 @@ def test_swatches_show_a_stage():
     colors = pictures.swatches(gray)
     assert np.ptp(colors, axis=-1).max() <= 1  # rounding of the matrix root
     assert colors.std() > 20
-    before_sigmoid = gch.ColorMoments(9, np.zeros(3), np.zeros((3, 3)), (0.0, 1.0))
-    assert np.all(pictures.swatches(before_sigmoid, before_activation=True) == 128)
+
+
+@pytest.mark.parametrize(
+    ("activation", "bias"), [("tanh", 0), ("sigmoid", 0), (("clamp", 0, 1), 0.5), ("linear", 0.5), ("relu", 0.5)]
+)
+def test_mid_gray_before_the_activation_is_drawn_as_mid_gray(activation, bias):
+    weight = np.zeros((3, 2, 1, 1), np.float32)
+    head = gch.OutputLayer(weight, np.full(3, bias, np.float32), activation=activation)
+    answer = gch.diagnose(layer=head, features=np.ones((1, 2, 4, 4), np.float32), value_range=(0, 1))
+    gray = pictures.data_uri(np.full_like(pictures.swatches(answer.trace["linear"].moments), 128))
+    assert answer._repr_html_().count(gray) == 3  # before it, after it and on the screen
 
 
 # -- figures ------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 from diagnosis_cases import relu_features, sound_layer
 
 import ganchroma as gch
+from ganchroma.color import quantize
 from ganchroma.diagnosis import ModuleFacts, Rerun
 
 
@@ -26,6 +27,31 @@ def test_sigmoid_halves_the_contrast_and_leaves_the_hues(found):
     assert "What if: sigmoid (badness" in half.summary()
     assert json.loads(json.dumps(half.to_dict()))["what_if"] == "sigmoid"
     assert found.to_dict()["what_if"] is None
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu", ("leaky_relu", 0.2)])
+def test_without_bounds_the_network_keeps_the_range_it_has(activation):
+    """The range stated is that of the pictures, which what the head makes is scaled to."""
+    layer, features = sound_layer(), relu_features()
+    made = layer(features)
+    given = [(made, (-1, 1)), ((made + 1) / 2, (0, 1)), (quantize(made, value_range=(-1, 1)), None), (None, (0, 255))]
+    shown = [
+        gch.diagnose(images, layer=layer, features=features, value_range=stated).what_if(activation=activation)
+        for images, stated in given
+    ]
+    expected = quantize(layer.replace(activation=activation)(features), value_range=(-1, 1)).transpose(0, 2, 3, 1)
+    for one in shown:
+        assert one.trace["activation"].moments.value_range == (-1, 1)
+        assert np.array_equal(one.trace.display.pictures, expected)
+
+
+def test_a_stated_range_of_a_linear_head_comes_back():
+    layer, features = sound_layer(gain=0.3, activation="linear", bias=np.full(3, 0.5, np.float32)), relu_features()
+    found = gch.diagnose(layer=layer, features=features, value_range=(0, 1))
+    bounded = found.what_if(activation="tanh")
+    again = bounded.what_if(activation="linear")
+    ranges = [one.trace["linear"].moments.value_range for one in (found, bounded, again)]
+    assert ranges == [(0, 1), (-1, 1), (0, 1)]
 
 
 def test_what_is_changed_is_that_and_nothing_else(found):

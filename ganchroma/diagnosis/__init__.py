@@ -34,7 +34,8 @@ def diagnose(
     dataset : array like `images`, ChromaStats or ColorMoments
         The data the pictures should resemble.
     value_range : (low, high)
-        Range of `images` (and of an array `dataset`); required for floats, (0, 255) for uint8.
+        Range of `images` (and of an array `dataset`); required for floats, (0, 255) for uint8. Unless they are uint8 it
+        is the range of the network's image, too, where the layer's activation bounds nothing.
     layout : "NCHW" or "NHWC"
         Axes of `images` and `dataset`.
     module : ModuleFacts

@@ -96,8 +96,8 @@ class Evidence:
         then follow from the network's image and the path.
     value_range : (low, high)
         Range of `images`.
-    stated : (low, high) or None
-        Range that the user stated, also where no images were given.
+    open_range : (low, high)
+        Range in which values are read that no activation bounds: see `_open_range`.
     layer : OutputLayer or None
     features : (N, C, h, w) array or None
     reference : ColorMoments or None
@@ -119,7 +119,7 @@ class Evidence:
 
     images: Array | None = None
     value_range: Range = (-1.0, 1.0)
-    stated: Range | None = None
+    open_range: Range = (-1.0, 1.0)
     layer: OutputLayer | None = None
     features: Array | None = None
     reference: ColorMoments | None = None
@@ -140,10 +140,15 @@ class Evidence:
 
     @property
     def network_range(self) -> Range:
-        """Range of `network`: the activation's own; where that has none (linear, relu), the stated one."""
+        """Range of `network`: the activation's own, or where that has none (linear, relu) `open_range`."""
         assert self.layer is not None
-        unbounded = activation_name(self.layer.activation) in ("linear", "relu", "leaky_relu")
-        return self.stated if unbounded and self.stated is not None else self.layer.value_range
+        return self.open_range if _is_open(self.layer) else self.layer.value_range
+
+    @property
+    def linear_range(self) -> Range:
+        """What the head has to reach before the activation for black and white; a sigmoid bends about 0, at 2."""
+        assert self.layer is not None
+        return (-2.0, 2.0) if activation_name(self.layer.activation) == "sigmoid" else self.network_range
 
     def run_again(self, fault: str) -> "Evidence | None":
         """What the network makes with one more fault of its modules put right; None if it can't be run."""
@@ -242,29 +247,32 @@ def collect(
     if not isinstance(module, ModuleFacts | None):
         raise TypeError(f"module must be a ModuleFacts, got {type(module).__name__}")
     reference, gray_share = _reference(dataset, value_range, layout)
+    stated = None if value_range is None else check_value_range(value_range)
     evidence = Evidence(
         layer=layer,
         module=module or ModuleFacts(),
         reference=reference,
         reference_gray=gray_share,
-        stated=None if value_range is None else check_value_range(value_range),
+        open_range=_open_range(layer, stated),
     )
     if features is not None:
         evidence = replace(evidence, features=_check_features(features, layer))
     if images is None:
         return evidence
-    pictures, stated = read_pictures(images, value_range, layout)
+    pictures, shown_in = read_pictures(images, value_range, layout)
+    if pictures.dtype == np.uint8:
+        evidence = replace(evidence, open_range=_open_range(layer))
     if evidence.features is not None and len(evidence.features) != len(pictures):
         raise ValueError(
             f"images has {len(pictures)} pictures and features has {len(evidence.features)}; "
             "pass the same batch in the same order"
         )
     single = np.shape(images)[-3 if layout == "NCHW" else -1] == 1
-    evidence = replace(evidence, images=pictures, value_range=stated, single=single)
+    evidence = replace(evidence, images=pictures, value_range=shown_in, single=single)
     if evidence.network is None:
         return evidence
     network = np.clip(to_levels(some(evidence.network), evidence.network_range), 0, 255)
-    levels = quantize(some(pictures), value_range=stated)
+    levels = quantize(some(pictures), value_range=shown_in)
     made = np.isfinite(some(evidence.network))
     if not made.all():
         network, levels = _numbers_of_both(network, levels, made, np.isfinite(some(pictures)))
@@ -272,6 +280,21 @@ def collect(
     if path is None:
         return replace(evidence, features=None, apart=evidence.features, unrelated=True)
     return replace(evidence, path=path)
+
+
+def _is_open(layer: OutputLayer) -> bool:
+    return activation_name(layer.activation) in ("linear", "relu", "leaky_relu")
+
+
+def _open_range(layer: OutputLayer | None, stated: Range | None = None) -> Range:
+    """The range of values that no activation bounds: the stated one, where the given layer makes such values.
+
+    Otherwise it is the layer's own: what is stated is the range of the pictures then, to which a bounded image may have
+    been scaled, and bytes have but one.
+    """
+    if layer is None:
+        return -1.0, 1.0
+    return stated if stated is not None and _is_open(layer) else layer.value_range
 
 
 def _numbers_of_both(network: Array, levels: Array, made: Array, shown: Array) -> tuple[Array, Array]:
@@ -321,8 +344,9 @@ def _reference(dataset: Any, value_range: Any, layout: str) -> tuple[ColorMoment
     if isinstance(dataset, ChromaStats):
         summary = dataset.summary()
         return summary.within, summary.gray_images
-    given = None if getattr(dataset, "dtype", None) == np.uint8 else value_range
-    pictures, stated = read_pictures(dataset, given, layout, "dataset")
+    array = as_array(dataset, "dataset", ndim=(3, 4), dtypes=("uint8", *FLOATS))
+    given = None if array.dtype == np.uint8 else value_range  # bytes beside floats
+    pictures, stated = read_pictures(array, given, layout, "dataset")
     stats = ChromaStats(value_range=stated)
     summary = stats.update(pictures).summary()
     return summary.within, summary.gray_images

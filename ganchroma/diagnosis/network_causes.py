@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ganchroma import init
 from ganchroma.diagnosis import thresholds as limits
-from ganchroma.diagnosis.evidence import Evidence, to_levels
+from ganchroma.diagnosis.evidence import Evidence, Range, to_levels
 from ganchroma.diagnosis.signs import (
     amplitude,
     at_an_end,
@@ -327,7 +327,7 @@ def _tint_alone(evidence: Evidence, trace: Trace, words: str) -> Suspicion | Non
 def suspect_gain(evidence: Evidence, trace: Trace) -> Suspicion | None:
     """Saturated by contrast: the head's values reach far beyond the activation's range, both ways."""
     share, before = _near_ends(trace), trace["linear"].moments if "linear" in trace else None
-    if share is None or before is None or not _too_loud(before):
+    if share is None or before is None or not _too_loud(before, evidence.linear_range):
         return None
     return Suspicion(
         SIGN,
@@ -342,7 +342,7 @@ def suspect_gain(evidence: Evidence, trace: Trace) -> Suspicion | None:
 def suspect_saturation(evidence: Evidence, trace: Trace) -> Suspicion | None:
     """Saturated by the mean, or for a reason that pictures alone do not show."""
     share, before = _near_ends(trace), trace["linear"].moments if "linear" in trace else None
-    if share is None or (before is not None and _too_loud(before)):
+    if share is None or (before is not None and _too_loud(before, evidence.linear_range)):
         return None
     if before is None:
         if constant_planes(evidence).any() and tones(evidence).near_ends <= limits.NEAR_END_SHARE:
@@ -382,10 +382,9 @@ def _near_ends(trace: Trace) -> float | None:
     return share if share > limits.NEAR_END_SHARE else None
 
 
-def _too_loud(before: ColorMoments) -> bool:
+def _too_loud(before: ColorMoments, value_range: Range) -> bool:
     """Whether the values are far out by their contrast rather than by their mean."""
-    middle = np.mean(before.value_range) if before.value_range[0] < 0 else 0.0  # a sigmoid bends about 0, too
-    return bool(np.mean(before.std) >= np.mean(np.abs(np.asarray(before.mean) - middle)))
+    return bool(np.mean(before.std) >= np.mean(np.abs(np.asarray(before.mean) - np.mean(value_range))))
 
 
 def _saturated(share: float, before: ColorMoments) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The diagnosis as HTML: escaped, no scripts, pictures inside, readable on light and on dark."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,10 @@ def _stage(diagnosis: "Diagnosis", name: str) -> str:
     stage = diagnosis.trace[name]
     if stage.moments is None:
         return f'<div class="stage {state}">{title}<small>{escape(features_line(stage.details))}</small></div>'
-    colors = _image(swatches(stage.moments, before_activation=name == "linear"), "colours that this stage makes")
+    drawn = stage.moments
+    if name == "linear":
+        drawn = replace(drawn, value_range=diagnosis.answer.evidence.linear_range)
+    colors = _image(swatches(drawn), "colours that this stage makes")
     share = number(stage.moments.achromatic_share, 3)
     text = f"{number(stage.moments.std_levels, 1)} levels, achromatic share {share}"
     return f'<div class="stage {state}">{title}{colors}<small>{text}</small></div>'

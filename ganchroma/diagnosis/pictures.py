@@ -105,14 +105,12 @@ def montage(pictures: Pictures, *, shown: int = SHOWN, columns: int = 3) -> NDAr
     return sheet
 
 
-def swatches(moments: ColorMoments, *, before_activation: bool = False) -> NDArray[np.uint8]:
+def swatches(moments: ColorMoments) -> NDArray[np.uint8]:
     """Colours drawn from a stage's mean and covariance, as a screen shows them: (rows, columns, 3).
 
     The same standard draws serve every stage, so two stages can be compared swatch by swatch.
     """
     low, high = moments.value_range
-    if before_activation and low == 0:
-        low, high = -2 * high, 2 * high  # before a sigmoid 0 is mid-gray, and its slope there is a quarter
     eigenvalues, vectors = np.linalg.eigh(np.nan_to_num(moments.covariance))
     root = vectors * np.sqrt(np.clip(eigenvalues, 0, None)) @ vectors.T
     draws = np.random.default_rng(0).standard_normal((SWATCHES, 3))

@@ -163,8 +163,8 @@ def _healthy_scale(evidence: Evidence) -> tuple[float, float] | None:
     if layer is None or features is None:
         return None
     moments = layer.moments(features, linear=True)
-    low, high = evidence.network_range
-    unit = (high - low) / 2 / (0.25 if layer.activation == "sigmoid" else 1.0)  # values at which the activation bends
+    low, high = evidence.linear_range
+    unit = (high - low) / 2  # values at which the activation bends
     bias = np.zeros(3) if layer.bias is None else np.asarray(layer.bias, np.float64)
     std = float(np.sqrt(np.trace(moments.covariance) / 3))
     rms = float(np.sqrt(np.max(np.diag(moments.covariance) + np.square(moments.mean - bias))))

@@ -1,6 +1,7 @@
 """The path of colour in numbers: one stage after the other, from the features to the screen."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ def trace(evidence: Evidence) -> Trace:
     layer, features, network = evidence.layer, evidence.features, evidence.network
     if layer is not None and features is not None and network is not None:
         stages.append(Stage("features", details=measure_features(features, layer)))
-        stages.append(Stage("linear", layer.moments(features, linear=True)))
+        linear = layer.moments(features, linear=True)
+        stages.append(Stage("linear", replace(linear, value_range=evidence.network_range)))
         stats = ChromaStats(value_range=evidence.network_range)
         stats.update(network)
         share = _near_ends(stats.summary().near_end_share, network, evidence.network_range)
