@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_HEADER = 1 << 14  # bytes: NumPy refuses a longer one, but reads it first
 BAND = 64  # rows
-BITS_PER_SAMPLE = 258  # the tag of a TIFF
+BITS_PER_SAMPLE, SAMPLE_FORMAT, SIGNED = 258, 339, 2  # tags of a TIFF, and what the second may be
 LARGEST = 1 << 30  # bytes: no picture that Pillow opens has more, however it is stored
 
 # What a picture may be, whatever its ending says; MPO is read as JPEG. Of all that Pillow knows some would start other
@@ -158,8 +158,8 @@ def printable(name: str) -> str:
 def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) -> NDArray[np.uint8]:
     """An image file as (H, W, 3) uint8: what a viewer with a white background shows of its first frame.
 
-    Transparency is laid over white, palettes are looked up, gray of 12 and 16 bits is rounded to 8. With `stream` the
-    bytes come from there, and `path` is its name.
+    Transparency is laid over white, palettes are looked up, gray of 12 and 16 bits is rounded to 8. Of a colour with 16
+    bits a channel the upper 8 are taken. With `stream` the bytes come from there, and `path` is its name.
 
     Raises
     ------
@@ -180,14 +180,15 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
             open_regular(path) if stream is None else nullcontext(stream) as file,
             Image.open(file, formats=formats) as image,
         ):
+            stored = image.tile[0][3] if image.format == "PNG" else None
             image.load()
+            _check_numbers(image)
             if image.mode == "RGB" and not image.has_transparency_data:
                 return np.asarray(image)
-            if image.mode == "F":
-                raise ValueError("float pixels have no stated range; save them as .npy and state the range")
             if image.mode.startswith("I"):
                 return _read_gray(image)
             if image.has_transparency_data:
+                _mend_transparency(image, stored)
                 white = Image.new("RGBA", image.size, "white")
                 white.alpha_composite(image.convert("RGBA"))
                 return np.asarray(white.convert("RGB"))
@@ -200,21 +201,38 @@ def read_picture(path: str | os.PathLike[str], stream: IO[bytes] | None = None) 
         raise ValueError(f"{path}: {reason_of(error)}") from error
 
 
+def _check_numbers(image: Any) -> None:
+    """Refuse numbers of which nothing says which is white."""
+    signed = SIGNED in getattr(image, "tag_v2", {}).get(SAMPLE_FORMAT, ())
+    if image.mode == "F" or (image.mode == "L" and signed):
+        kind = "signed" if signed else "float"
+        raise ValueError(f"{kind} pixels have no stated range; save them as .npy and state the range")
+    if image.mode == "I" and image.format == "TIFF":  # 32 bits, or a sign; of other formats it is 16-bit gray
+        low, high = image.getextrema()
+        raise ValueError(
+            f"its values go from {low} to {high}, and integers of 32 bits or with a sign have no stated range; "
+            "accepted: 16 bits without, 0 to 65535; save them as .npy and state the range"
+        )
+
+
+def _mend_transparency(image: Any, stored: Any) -> None:
+    """PNG has its transparent colour as pixels are stored; Pillow compares it with what they become, 8 bits each."""
+    if stored == "RGB;16B":
+        raise ValueError("its transparent colour has 16 bits a channel, and 8 are read; save it with an alpha channel")
+    if stored in ("L;2", "L;4"):
+        image.info["transparency"] *= 255 // ((1 << int(stored[2:])) - 1)
+
+
 def _read_gray(image: Any) -> NDArray[np.uint8]:
     """16-bit gray in bands of rows: several arrays of all pixels take gigabytes."""
     bits = getattr(image, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]
-    most = (1 << min(bits, 16)) - 1  # Pillow opens a TIFF of 12 bits as it does one of 16, the numbers as they are
-    if image.mode == "I":  # what Pillow opens 32 bits as, with or without a sign; old ones 16-bit PNG too
-        low, high = image.getextrema()
-        if low < 0 or high > most:
-            raise ValueError(
-                f"its values go from {low} to {high}, and such integers have no stated range; accepted: 0 to {most}; "
-                "save them as .npy and state the range"
-            )
+    most = (1 << bits) - 1  # Pillow opens a TIFF of 12 bits as it does one of 16, the numbers as they are
+    transparent = image.info.get("transparency", -1)  # such pixels are white
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, BAND):
         band = np.asarray(image.crop((0, top, image.width, min(top + BAND, image.height))))
         levels = (band.astype(np.uint32) * 255 + most // 2) // most  # rounded
+        levels[band == transparent] = 255
         pixels[top : top + BAND] = levels.astype(np.uint8)[..., np.newaxis].repeat(3, axis=-1)
     return pixels
 

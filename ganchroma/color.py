@@ -282,6 +282,7 @@ def gray_pixel_share(
     Returns
     -------
     (N,) array of float64, or a float for one image
+        Pixels with a value that is not finite are left out; NaN if none is left.
 
     Raises
     ------
@@ -299,7 +300,10 @@ def gray_pixel_share(
     batch = read_images(images, value_range, layout)
     levels = quantize(batch.pixels, value_range=batch.value_range)
     spread = levels.max(axis=1) - levels.min(axis=1)
-    return _of_images((spread <= allowed).mean(axis=(1, 2)), batch)
+    finite = np.isfinite(batch.pixels).all(axis=1)
+    gray = ((spread <= allowed) & finite).sum(axis=(1, 2))
+    with np.errstate(invalid="ignore"):
+        return _of_images(gray / finite.sum(axis=(1, 2)), batch)
 
 
 def delta_e2000(lab1: Any, lab2: Any, *, layout: Layout = "NCHW") -> NDArray[np.float64]:

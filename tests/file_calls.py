@@ -1,5 +1,6 @@
 """Calls, as in calls.py, of what reads and writes files, draws, takes milliseconds: test_leaks.py repeats them less."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from calls import floats, reseed
 import ganchroma as gch
 from ganchroma._files import read_arrays, read_picture
 from ganchroma.runtime import runtime_info
+from ganchroma.scanning import places
+from ganchroma.scanning.engines import Measuring
+from ganchroma.scanning.measuring import Settings
 
 
 def refused(function, **given):
@@ -18,6 +22,12 @@ def refused(function, **given):
     except (ValueError, OSError):
         return
     raise AssertionError(f"{function} took {given}")
+
+
+def in_a_thread(function, **given):
+    """The call in a thread that ends, as Dask's do."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, **given).result()
 
 
 def file_calls():
@@ -46,6 +56,7 @@ def file_calls():
         calls[f"{label} missing"] = (partial(refused, function), {"path": f"no/{name}"})
     scan = partial(gch.scan, workers=1, show_progress=False)
     scanned = scan("set")
+    (unit,) = places.units(places.find(["set/arrays.npy"], {}, None))
     diagnosis = gch.diagnose(layer=layer, features=floats(2, 5, 16, 16))
     factors = gch.factors(layer, floats(2, 5, 16, 16), seeds=2)
     moments = gch.FeatureMoments.from_features(floats(2, 5, 8, 9), layer)
@@ -64,6 +75,7 @@ def file_calls():
         "ColorMoments.to_dict": (natural.to_dict, {}),
         "scan": (scan, {"paths": "set"}),
         "scan files": (scan, {"paths": "set", "out": "out.npz", "records": "rows.csv", "html": "page.html"}),
+        "measure in a thread": (partial(in_a_thread, Measuring(Settings.of(None, "NCHW", False))), {"unit": unit}),
         "Scan.summary": (scanned.summary, {}),
         "Scan.to_dict": (scanned.to_dict, {}),
         "Scan.save_html": (scanned.save_html, {"path": "page.html"}),

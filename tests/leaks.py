@@ -8,7 +8,7 @@ from support import run_python
 # A call may keep what it computed once (caches, first uses): the first calls don't count. In pages, a leak of
 # 64 bytes a call shows after a thousand, of a kilobyte after sixty; one of Python's objects shows however often.
 COUNT = """
-import contextlib, gc, importlib, sys
+import contextlib, gc, importlib, os, sys
 
 def page_count():
     with open("/proc/self/statm") as file:
@@ -22,7 +22,7 @@ def rounds(call, times):
         call()
     gc.collect()
     forget_names()
-    return sys.getallocatedblocks(), page_count()
+    return sys.getallocatedblocks(), page_count(), len(os.listdir("/proc/self/fd"))
 
 def refused(function, given):
     with contextlib.suppress(Exception):
@@ -44,15 +44,15 @@ def calls():
                 yield f"{label}, {name} wrong", lambda: refused(function, {**given, name: object()})
 
 for label, call in calls():
-    blocks, pages = rounds(call, max(1, TIMES // 5))
+    before = rounds(call, max(1, TIMES // 5))
     for _ in range(ROUNDS):  # memory that only settles stops growing; what leaks grows each time
-        more_blocks, more_pages = rounds(call, TIMES)
-        grown = more_blocks - blocks, more_pages - pages
-        blocks, pages = more_blocks, more_pages
-        if grown[0] < max(1, TIMES // 4) and grown[1] < 16:
+        after = rounds(call, TIMES)
+        blocks, pages, files = (more - less for more, less in zip(after, before, strict=True))
+        before = after
+        if blocks < max(1, TIMES // 4) and pages < 16 and files < 1:
             break
     else:
-        print(f"{label}: {grown[0]} blocks and {grown[1]} pages more after {TIMES} calls")
+        print(f"{label}: {blocks} blocks, {pages} pages and {files} open files more after {TIMES} calls")
 """
 
 

@@ -244,6 +244,11 @@ def test_gray_pixel_share(rng):
     assert shares == [oracle.gray_pixel_share(levels, t) for t in (0, 1, 2, 255)]
     assert 0 < shares[0] < shares[1] < shares[2] == 1
     assert gch.color.gray_pixel_share(levels[None] / 255, value_range=(0, 1)) == pytest.approx([shares[0]])
+    broken = np.stack([levels, levels, levels]) / 255
+    broken[1, 0, :3], broken[1, 2, 3], broken[2] = np.nan, np.inf, np.nan
+    rest = oracle.gray_pixel_share(levels[:, 4:], 1)
+    found = gch.color.gray_pixel_share(broken, tolerance=1, value_range=(0, 1))
+    assert found == pytest.approx([shares[1], rest, np.nan], nan_ok=True)
 
 
 @pytest.mark.parametrize("rule", ["round", "floor", "truncate"])

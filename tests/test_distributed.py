@@ -82,3 +82,13 @@ def test_a_client_that_is_closed(client, tmp_path):
     other.close()
     with pytest.raises(ValueError, match="client is closed; accepted: one that is connected, and not asynchronous"):
         gch.distributed.scan(tmp_path, other)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="this system does not list what is open")
+def test_threads_of_a_cluster_that_is_closed_leave_nothing_open(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 3, 8, 8), np.uint8))
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    with distributed.Client(set_as_default=False, **options) as own:
+        assert gch.distributed.scan(tmp_path / "a.npy", own, show_progress=False).complete
+    held = [os.path.realpath(entry) for entry in os.scandir("/proc/self/fd")]
+    assert os.path.realpath(tmp_path / "a.npy") not in held

@@ -5,6 +5,7 @@ import os
 import stat
 import struct
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -36,6 +37,41 @@ def test_transparency_is_laid_over_white(folder):
     assert rgb[1, 1].tolist() == [127, 127, 127]
 
 
+def png(bits, colors, row, key):
+    """One row of pixels, the color `key` transparent; Pillow writes few such."""
+    header = struct.pack(">IIBBBBB", len(row) * 8 // (bits * colors), 1, bits, colors - colors % 2, 0, 0, 0)
+    parts = {
+        b"IHDR": header,
+        b"tRNS": struct.pack(f">{colors}H", *key),
+        b"IDAT": zlib.compress(b"\0" + row),
+        b"IEND": b"",
+    }
+    chunks = (len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in parts.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("bits", "row", "key", "levels"),
+    [
+        (1, b"\x55", 1, [0, 255] * 4),
+        (2, b"\x1b", 1, [0, 255, 170, 255]),
+        (4, b"\x01\x23", 2, [0, 17, 255, 51]),
+        (8, b"\x12\x34", 0x34, [0x12, 255]),
+        (16, b"\x12\x34\x12\x35", 0x1234, [255, 18]),
+    ],
+)
+def test_a_transparent_gray_is_white_at_any_depth(folder, bits, row, key, levels):
+    (folder / "a.png").write_bytes(png(bits, 1, row, [key]))
+    assert read_picture("a.png")[0].tolist() == [[level] * 3 for level in levels]
+
+
+def test_a_transparent_color_of_16_bits_is_refused(folder):
+    """Pillow compares it with the upper 8 bits, of which several colors share the same."""
+    (folder / "a.png").write_bytes(png(16, 3, b"\x12\x34\x56\x78\x9a\xbc", [0x1234, 0x5678, 0x9ABC]))
+    with pytest.raises(ValueError, match=r"a\.png: its transparent colour has 16 bits .* with an alpha channel"):
+        read_picture("a.png")
+
+
 def test_palettes_gray_and_cmyk_become_rgb(folder):
     original = smooth_picture()
     Image.fromarray(original).quantize(64).save("palette.png")
@@ -62,12 +98,23 @@ def test_twelve_bit_gray_is_of_4095(folder):
     assert read_picture("a.tif")[0, :, 0].tolist() == [127, 255]
 
 
-@pytest.mark.parametrize("values", [[-1, 7], [0, 65536]])
+@pytest.mark.parametrize("values", [[-1, 7], [0, 65536], [0, 255]])
 def test_integers_that_are_no_16_bit_gray_are_refused(folder, values):
+    """Small ones too: nothing says which of them is white."""
     Image.fromarray(np.array([values], np.int32)).save("a.tif")
     with pytest.raises(
         ValueError, match=rf"a\.tif: its values go from {values[0]} to {values[1]}, .* 0 to 65535; save them as \.npy"
     ):
+        read_picture("a.tif")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "reason"), [(np.uint8, "signed pixels"), (np.uint16, r"its values go from 0 to 127, .* 0 to 65535")]
+)
+def test_signed_gray_is_refused(folder, dtype, reason):
+    """Its white is not that of as many bits without a sign."""
+    Image.fromarray(np.array([[0, 127]], dtype)).save("a.tif", tiffinfo={339: 2})  # SampleFormat
+    with pytest.raises(ValueError, match=rf"a\.tif: {reason}.*; save them as \.npy and state the range"):
         read_picture("a.tif")
 
 

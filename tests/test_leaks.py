@@ -1,4 +1,4 @@
-"""A thousand calls of everything, right and wrong: Python's blocks and the memory of the process stay flat."""
+"""A thousand calls of everything, right and wrong: Python's blocks, the memory and the open files stay as many."""
 
 import pytest
 from calls import NOT_CALLED, core_calls, public_calls
@@ -37,10 +37,9 @@ def test_every_public_name_has_a_call(tmp_path, monkeypatch):
     assert not_called(gch, public_calls() | file_calls()) == NOT_CALLED
 
 
-def test_a_leak_is_found():
-    # The measure itself, on a function that keeps one object a call.
-    code = COUNT.replace(
-        "for label, call in calls():", "kept = []\nfor label, call in [('kept', lambda: kept.append([]))]:"
-    )
-    result = run_python(f"TIMES, ROUNDS = 1000, 3\n{code}", paths=["tests"])
+@pytest.mark.parametrize("leak", ["kept.append([])", "os.dup(0)"])
+def test_a_leak_is_found(leak):
+    # The measure itself, on a function that keeps one object a call, and on one that keeps a file open.
+    code = COUNT.replace("for label, call in calls():", f"kept = []\nfor label, call in [('kept', lambda: {leak})]:")
+    result = run_python(f"TIMES, ROUNDS = 100, 3\n{code}", paths=["tests"])
     assert result.stdout.startswith("kept: "), result.stderr

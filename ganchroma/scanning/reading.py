@@ -71,7 +71,7 @@ def _stream(place: Place) -> Any:
         return None
     if place.size >= 0:
         check_picture_size(place.size)
-        file = _kept(_open_file, place.path)
+        file = _kept(_File, place.path)
         return io.BytesIO(os.pread(file.fileno(), place.size, place.offset))
     archive = _kept(_open_zip, place.path)
     entry = archive.infolist()[place.offset]
@@ -80,8 +80,11 @@ def _stream(place: Place) -> Any:
         return io.BytesIO(member.read(entry.file_size))
 
 
-def _open_file(path: str) -> Any:
-    return open(path, "rb")
+class _File(io.FileIO):
+    """An open file, closed without a warning too: where the thread that kept it ends, nobody else can."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _open_zip(path: str) -> Any:
@@ -94,15 +97,14 @@ class _Rows:
     """Reads pictures of a .npy file. Mapped into memory, a file that shrinks would end the process."""
 
     def __init__(self, path: str) -> None:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            shape, self._fortran, self._dtype = read_rows_header(file, size)
-            self._begin, self._shape = file.tell(), shape[-3:]
-            self._count = math.prod(self._shape)
-            self._whole: NDArray[Any] | None = None
-            if self._fortran and len(shape) == 4:
-                self._whole = read_npy(file, size)
-            self._file = os.dup(file.fileno())
+        self._file = _File(path)
+        size = os.fstat(self._file.fileno()).st_size
+        shape, self._fortran, self._dtype = read_rows_header(self._file, size)
+        self._begin, self._shape = self._file.tell(), shape[-3:]
+        self._count = math.prod(self._shape)
+        self._whole: NDArray[Any] | None = None
+        if self._fortran and len(shape) == 4:
+            self._whole = read_npy(self._file, size)
 
     def read(self, row: int) -> NDArray[Any]:
         """One picture."""
@@ -110,14 +112,14 @@ class _Rows:
             picture: NDArray[Any] = self._whole[row]
             return picture
         size = self._count * self._dtype.itemsize
-        data = os.pread(self._file, size, self._begin + max(row, 0) * size)
+        data = os.pread(self._file.fileno(), size, self._begin + max(row, 0) * size)
         if len(data) < size:
             raise ValueError("the file has become shorter")
         return np.frombuffer(data, self._dtype).reshape(self._shape, order="F" if self._fortran else "C")
 
     def close(self) -> None:
         """Let go of the file."""
-        os.close(self._file)
+        self._file.close()
 
 
 _OPENED = threading.local()  # threads of one worker don't share a position in a file
@@ -136,7 +138,7 @@ def _kept(opener: Callable[[str], Any], path: str) -> Any:
 
 def close_kept() -> None:
     """Let go of the archive or array opened last."""
-    close = getattr(getattr(_OPENED, "value", None), "close", None)
-    if close is not None:
-        close()
-    _OPENED.key, _OPENED.value = None, None
+    value = getattr(_OPENED, "value", None)
+    _OPENED.key, _OPENED.value = None, None  # first, or an interrupt would leave something closed to be read
+    if value is not None:
+        value.close()

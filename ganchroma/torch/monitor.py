@@ -26,7 +26,7 @@ from ganchroma.stats import ChromaStats
 from ganchroma.torch.flow import Watch
 from ganchroma.torch.modules import _tensor
 from ganchroma.torch.records import ChromaRecord, plot_records
-from ganchroma.torch.reduce import all_reduce
+from ganchroma.torch.reduce import all_reduce, check_group
 from ganchroma.torch.search import _outputs, check_pictures, to_array
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class ChromaMonitor:
             raise TypeError(f"callback must be callable or None, got {callback!r}")
         if not isinstance(head, str):
             _find_head(head, None)  # a name has to wait for the generator
-        self.group = _check_group(group)
+        self.group = check_group(group)
         self.head, self.callback, self.value_range = head, callback, check_value_range(value_range)
         self.every, self.images, self.limit = (
             _whole(every, "every"),
@@ -380,12 +380,6 @@ def _pixels(images: Any, count: int, least: int) -> Any:
     if len(shape) != 4 or shape[1] != 3 or 0 in shape[2:] or shape[0] < least:
         raise ValueError(f"images has shape {shape}; accepted: (N, 3, H, W) with at least one pixel")
     return to_array(batch.detach()[:count]) if isinstance(batch, Tensor) else batch[:count]
-
-
-def _check_group(group: Any) -> Any:
-    if group is not None and not (dist.is_available() and isinstance(group, dist.ProcessGroup)):
-        raise TypeError(f"group must be a torch.distributed.ProcessGroup or None, got {type(group).__name__}")
-    return group
 
 
 def _whole(value: Any, name: str, least: int = 1) -> int:

@@ -34,10 +34,10 @@ def all_reduce(stats: ChromaStats, group: Any = None) -> ChromaStats:
     Raises
     ------
     TypeError
-        If `stats` is no ChromaStats.
+        If `stats` is no ChromaStats, or `group` no process group.
     ValueError
-        If the ranks have other settings, or one has seen uint8 and another floats; every rank raises it, and `stats`
-        is unchanged.
+        If this rank is not in `group`; on every rank, if they have other settings, or one has seen uint8 and another
+        floats. `stats` is unchanged.
 
     Examples
     --------
@@ -48,6 +48,7 @@ def all_reduce(stats: ChromaStats, group: Any = None) -> ChromaStats:
     """
     if not isinstance(stats, ChromaStats):
         raise TypeError(f"stats must be a ChromaStats, got {type(stats).__name__}")
+    check_group(group)
     if not (dist.is_available() and dist.is_initialized()):
         return stats
     states = _gather(npz_bytes(stats.state()), group)
@@ -56,6 +57,15 @@ def all_reduce(stats: ChromaStats, group: Any = None) -> ChromaStats:
     for other in others[1:]:
         others[0].merge(other)
     return stats.merge(others[0]) if others else stats
+
+
+def check_group(group: Any) -> Any:
+    """`group` itself if it is None or a process group with this rank; otherwise a TypeError or ValueError."""
+    if group is None or (dist.is_available() and isinstance(group, dist.ProcessGroup)):
+        return group
+    if dist.is_available() and group is dist.GroupMember.NON_GROUP_MEMBER:  # what `new_group` gives the others
+        raise ValueError(f"group must be one that this rank, {dist.get_rank()}, is in")
+    raise TypeError(f"group must be a torch.distributed.ProcessGroup or None, got {type(group).__name__}")
 
 
 def _gather(data: bytes, group: Any) -> list[bytes]:

@@ -57,6 +57,17 @@ def mixed(rank, ranks):
         yield str(error), stats
 
 
+def apart(rank, ranks):
+    """A group that the last rank is not in."""
+    group = dist.new_group([0, 1])
+    stats = gch.ChromaStats().update(images("bytes")[rank::2])
+    try:
+        text = str(gch.torch.all_reduce(stats, group) is stats)
+    except ValueError as error:
+        text = str(error)
+    yield text, stats
+
+
 def monitored(rank, ranks):
     """Behind DistributedDataParallel; then by hand, with ranks that have no pictures."""
     torch.manual_seed(0)
@@ -84,7 +95,7 @@ def main():
     rank, ranks = int(rank), int(ranks)
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=ranks)
-    for what in (uneven, padded, mixed, monitored, metric):
+    for what in (uneven, padded, mixed, apart, monitored, metric):
         for number, (text, stats) in enumerate(what(rank, ranks)):
             stats.save(Path(folder) / f"{what.__name__}-{rank}-{number}.npz")
             (Path(folder) / f"{what.__name__}-{rank}-{number}.txt").write_text(text)

@@ -33,7 +33,7 @@ def answers(tmp_path_factory):
     errors = [process.communicate(timeout=100)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * RANKS, errors
     found = {"errors": errors}
-    for name in ("uneven", "padded", "mixed", "monitored", "metric"):
+    for name in ("uneven", "padded", "mixed", "apart", "monitored", "metric"):
         paths = [sorted(folder.glob(f"{name}-{rank}-*.npz")) for rank in range(RANKS)]
         found[name] = [
             [(path.with_suffix(".txt").read_text(), gch.ChromaStats.load(path)) for path in rank] for rank in paths
@@ -59,6 +59,17 @@ def test_ranks_that_do_not_fit_all_raise(answers):
     assert all("uint8, the other floats" in text for rank in answers["mixed"] for text, _ in rank)
 
 
+def test_a_rank_outside_the_group(answers):
+    """Its images are not added, and it is told so."""
+    whole = gch.ChromaStats().update(images("bytes"))
+    own = gch.ChromaStats().update(images("bytes")[2::2])
+    assert [rank[0] for rank in answers["apart"]] == [
+        ("True", whole),
+        ("True", whole),
+        ("group must be one that this rank, 2, is in", own),
+    ]
+
+
 def test_a_monitor_of_all_ranks(answers):
     texts = [text for rank in answers["monitored"] for text, _ in rank]
     assert len(set(texts)) == 1
@@ -82,6 +93,8 @@ def test_alone_nothing_happens():
     assert stats == gch.ChromaStats().update(images("bytes"))
     with pytest.raises(TypeError, match="stats must be a ChromaStats, got dict"):
         gch.torch.all_reduce({})
+    with pytest.raises(TypeError, match=r"group must be a torch\.distributed\.ProcessGroup or None, got str"):
+        gch.torch.all_reduce(stats, "WORLD")
     with pytest.raises(TypeError, match=r"group must be a torch\.distributed\.ProcessGroup or None, got str"):
         gch.torch.ChromaMonitor(group="WORLD")
     with pytest.raises(ValueError, match=r"images has shape \(0, 3, 4, 4\)"):
