@@ -337,9 +337,7 @@ static enum gch_status plan_scratch(struct gch_conv_plan *plan)
     }
     if (call->channel_scale != NULL) return GCH_OK;
     plan->packed = gch_conv_take(plan, plan->packed_size, size);
-    if (plan->packed == NULL) return GCH_NO_MEMORY;
-    plan->finite = gch_conv_pack_weights(plan, 0, plan->packed);
-    return GCH_OK;
+    return plan->packed != NULL ? GCH_OK : GCH_NO_MEMORY;
 }
 
 /* Whether one block of channels makes the result itself, in whole lines. */

@@ -81,8 +81,9 @@ struct gch_conv_plan {
     ptrdiff_t sum_row, sum_filter;     /* elements */
     struct gch_moments *row_moments;   /* [image][output row] or NULL */
     char *packed;                      /* shared weights, where there is no channel_scale */
-    int finite;                        /* whether those weights are */
-    char *zeros;                       /* a row of zeros, and GCH_CONV_COLUMNS on either side */
+    int filled;      /* whether they are there: many of them take their time, which is the run's */
+    int finite;      /* whether they are */
+    char *zeros;     /* a row of zeros, and GCH_CONV_COLUMNS on either side */
     ptrdiff_t piece; /* columns of a strip at a time: more of so many taps could not be stopped soon enough */
     struct gch_conv_worker *worker;
     int workers;

@@ -464,6 +464,8 @@ ptrdiff_t gch_conv_items(const struct gch_conv_plan *plan) { return plan->call.i
 
 void gch_conv_run(struct gch_conv_plan *plan, ptrdiff_t first, ptrdiff_t last)
 {
+    if (plan->packed != NULL && !plan->filled) plan->finite = gch_conv_pack_weights(plan, 0, plan->packed);
+    plan->filled = 1;
     gch_parallel_for(first, last, plan->workers, run_task, plan);
 }
 

@@ -93,19 +93,6 @@ static int check_shapes(PyArrayObject *const array[ARRAYS], struct gch_conv_call
 
 static void *data(PyArrayObject *array) { return array != NULL ? PyArray_DATA(array) : NULL; }
 
-struct opening {
-    const struct gch_conv_call *call;
-    struct gch_conv_plan *plan;
-};
-
-/* Packs the weights, which takes its time where they are many. */
-static enum gch_status open_plan(void *context, ptrdiff_t first, ptrdiff_t last)
-{
-    struct opening *opening = context;
-    (void)first, (void)last;
-    return gch_conv_open(opening->call, &opening->plan);
-}
-
 static enum gch_status run_items(void *context, ptrdiff_t first, ptrdiff_t last)
 {
     gch_conv_run(context, first, last);
@@ -141,14 +128,12 @@ static PyObject *conv(PyObject *module, gch_py_args args, Py_ssize_t nargs)
     call.moments = data(array[MOMENTS]);
     const double work = gch_py_conv_work(&call);
     call.threads = gch_runtime_enter(call.threads, work);
-    struct opening opening = {&call, NULL};
-    result = gch_py_run(open_plan, &opening, 1, (double)PyArray_SIZE(array[WEIGHT]));
-    if (result != NULL) {
-        Py_DECREF(result);
-        result = gch_py_run(run_items, opening.plan, gch_conv_items(opening.plan), work);
-    }
-    if (result != NULL) gch_conv_finish(opening.plan);
-    gch_conv_close(opening.plan);
+    struct gch_conv_plan *plan;
+    const enum gch_status status = gch_conv_open(&call, &plan);
+    result =
+        status == GCH_OK ? gch_py_run(run_items, plan, gch_conv_items(plan), work) : gch_py_status(status);
+    if (result != NULL) gch_conv_finish(plan);
+    gch_conv_close(plan);
     gch_runtime_leave();
 done:
     for (int i = 0; i < ARRAYS; ++i)

@@ -50,18 +50,6 @@ static int check_shapes(PyArrayObject *const array[ARRAYS], struct gch_conv_call
 
 static void *data(PyArrayObject *array) { return array != NULL ? PyArray_DATA(array) : NULL; }
 
-struct opening {
-    const struct gch_conv_gradients *gradients;
-    struct gch_conv_backward_plan *plan;
-};
-
-static enum gch_status open_plan(void *context, ptrdiff_t first, ptrdiff_t last)
-{
-    struct opening *opening = context;
-    (void)first, (void)last;
-    return gch_conv_backward_open(opening->gradients, &opening->plan);
-}
-
 static enum gch_status run_items(void *context, ptrdiff_t first, ptrdiff_t last)
 {
     gch_conv_backward_run(context, first, last);
@@ -94,13 +82,11 @@ static PyObject *conv_backward(PyObject *module, gch_py_args args, Py_ssize_t na
     const double work = gch_py_conv_work(&layer) * ((gradients.input != NULL) + (gradients.weight != NULL)) +
                         (double)PyArray_SIZE(array[GRAD]);
     layer.threads = gch_runtime_enter(layer.threads, work);
-    struct opening opening = {&gradients, NULL};
-    result = gch_py_run(open_plan, &opening, 1, (double)PyArray_SIZE(array[WEIGHT]));
-    if (result != NULL) {
-        Py_DECREF(result);
-        result = gch_py_run(run_items, opening.plan, gch_conv_backward_items(opening.plan), work);
-    }
-    gch_conv_backward_close(opening.plan);
+    struct gch_conv_backward_plan *plan;
+    const enum gch_status status = gch_conv_backward_open(&gradients, &plan);
+    result = status == GCH_OK ? gch_py_run(run_items, plan, gch_conv_backward_items(plan), work)
+                              : gch_py_status(status);
+    gch_conv_backward_close(plan);
     gch_runtime_leave();
 done:
     for (int i = 0; i < ARRAYS; ++i)
