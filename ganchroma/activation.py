@@ -50,6 +50,11 @@ def activation_name(activation: ActivationLike) -> str:
     return activation if isinstance(activation, str) else str(activation[0])
 
 
+def is_bounded(activation: ActivationLike) -> bool:
+    """Whether its results lie in an interval, whatever it is given."""
+    return activation_name(activation) not in ("linear", "relu", "leaky_relu")
+
+
 def activate(x: Any, activation: ActivationLike, *, threads: int | None = None) -> NDArray[Any]:
     """Apply an activation to every element.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ganchroma._arrays import FLOATS, as_array, check_flag, check_number, check_word
 from ganchroma._images import check_layout, check_value_range, read_images
-from ganchroma.activation import activation_name
+from ganchroma.activation import activation_name, is_bounded
 from ganchroma.color import quantize
 from ganchroma.diagnosis.display import Path, Step, find_path, follow, some
 from ganchroma.layer import OutputLayer
@@ -142,7 +142,7 @@ class Evidence:
     def network_range(self) -> Range:
         """Range of `network`: the activation's own, or where that has none (linear, relu) `open_range`."""
         assert self.layer is not None
-        return self.open_range if _is_open(self.layer) else self.layer.value_range
+        return self.layer.value_range if is_bounded(self.layer.activation) else self.open_range
 
     @property
     def linear_range(self) -> Range:
@@ -282,10 +282,6 @@ def collect(
     return replace(evidence, path=path)
 
 
-def _is_open(layer: OutputLayer) -> bool:
-    return activation_name(layer.activation) in ("linear", "relu", "leaky_relu")
-
-
 def _open_range(layer: OutputLayer | None, stated: Range | None = None) -> Range:
     """The range of values that no activation bounds: the stated one, where the given layer makes such values.
 
@@ -294,7 +290,7 @@ def _open_range(layer: OutputLayer | None, stated: Range | None = None) -> Range
     """
     if layer is None:
         return -1.0, 1.0
-    return stated if stated is not None and _is_open(layer) else layer.value_range
+    return layer.value_range if stated is None or is_bounded(layer.activation) else stated
 
 
 def _numbers_of_both(network: Array, levels: Array, made: Array, shown: Array) -> tuple[Array, Array]:
