@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _sums
+from ganchroma._arrays import shown
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN
 
 MOST_PIXELS = 2**53  # float64 tells so many apart, and sums of some such states are still integers of 64 bits
@@ -16,6 +18,24 @@ SURE_IMAGES = 2**63 // _MOST_PLACED // 2  # sums at a position of so many can't 
 _ONE = 2**_sums.FRACTION_BITS
 _DIAGONAL = (0, 3, 5)  # of RR, RG, RB, GG, GB, BB
 _PAIRS = ((0, 3, 1), (0, 5, 2), (3, 5, 4))  # two squares and their product
+
+
+def entry(state: Mapping[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
+    """A copy of an array of the state, which must be of that dtype and shape."""
+    array = given(state, name)
+    if not isinstance(array, np.ndarray | np.generic):
+        raise TypeError(f"{name} must be an array, as ChromaStats.state() gives it; got {shown(array)}")
+    if array.dtype != dtype or array.shape != shape:
+        raise ValueError(f"{name} has dtype {array.dtype} and shape {array.shape}, not {np.dtype(dtype)} and {shape}")
+    return np.array(array)
+
+
+def given(state: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """What the state has by that name, whatever it is."""
+    try:
+        return state[name]
+    except KeyError:
+        raise KeyError(f"state has no entry {name!r}; accepted: what ChromaStats.state() gives") from None
 
 
 def check_counts(count: Mapping[str, int], is_bytes: bool | None) -> None:

@@ -33,6 +33,14 @@ def from_floats(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return result
 
 
+def product(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """a * b rounded, and what rounding left out: their sum is exact (Dekker 1971), up to about 1e150."""
+    split = 2.0**27 + 1
+    a_high, b_high = split * a - (split * a - a), split * b - (split * b - b)
+    a_low, b_low, rounded = a - a_high, b - b_high, a * b
+    return rounded, a_low * b_low - (((rounded - a_high * b_high) - a_low * b_high) - a_high * b_low)
+
+
 def from_integers(values: NDArray[np.int64], fraction_bits: ArrayLike = 0) -> NDArray[np.int64]:
     """The exact sum over axis 0 of values * 2^-fraction_bits, (N, Q) int64 with 0 to 32 such bits, as (Q, LIMBS).
 

@@ -14,7 +14,16 @@ from ganchroma._arrays import as_array, check_integer, check_word, shown
 from ganchroma._files import check_path, npz_bytes, open_regular, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
-from ganchroma._state_checks import MOST_PIXELS, SURE_IMAGES, check_counts, check_extremes, check_positions, check_sums
+from ganchroma._state_checks import (
+    MOST_PIXELS,
+    SURE_IMAGES,
+    check_counts,
+    check_extremes,
+    check_positions,
+    check_sums,
+    entry,
+    given,
+)
 from ganchroma.color import Rule, image_records, parse_rule
 from ganchroma.moments import ColorMoments
 from ganchroma.runtime import resolve_threads
@@ -40,8 +49,9 @@ class ChromaStats:
 
     Bytes are counted exactly: whatever the batches, their order, the merges, the threads and the instruction set, the
     state is the same to the bit. For floats each image is measured in float64 and the images are then added exactly:
-    the same holds however they are split, and between instruction sets with fused multiply-adds. Against exact sums the
-    mean is then right to 1e-15 of the range, and the covariance to 1e-13 of the largest variance, without them too.
+    the same holds however they are split, and between instruction sets with fused multiply-adds. Against exact sums
+    means and standard deviations are then right to 1e-15 of the range, and the covariance to 1e-13 of the largest
+    variance where that is over a level, without them too.
 
     Parameters
     ----------
@@ -331,7 +341,7 @@ class ChromaStats:
         apart = [((s - w) * n * one - p) / (n * one) ** 2 for s, w, p in zip(second, scatter, pairs, strict=True)]
         mean = np.array([s / (n * one) for s in sums])
         between = np.array(apart)[_MATRIX]
-        rounding = 1e-12 * (total[[0, 3, 5]].sum() + mean @ mean)  # a millionth of the spread, in std
+        rounding = 1e-30 * (1 + total[[0, 3, 5]].sum() + mean @ mean)  # of the images' means: 1e-15 each
         if self.count("images") < 2 or np.trace(between) <= rounding:
             between = np.zeros((3, 3))
         low, high = value_range
@@ -422,19 +432,19 @@ class ChromaStats:
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a mapping of arrays, as ChromaStats.state() gives it; got {shown(state)}")
-        version = _entry(state, "version", np.int64, ()).item()
+        version = entry(state, "version", np.int64, ()).item()
         if not 1 <= version <= VERSION:
             raise ValueError(f"it has version {version}, this program reads versions 1 to {VERSION}")
-        shape = (min(np.size(_given(state, "value_range")), 2),)
-        value_range = tuple(_entry(state, "value_range", np.float64, shape).tolist()) or None
-        samples = _entry(state, "chroma_samples", np.int64, ()).item() if version > 1 else 0
-        moments_only = _entry(state, "moments_only", np.bool_, ()).item() if version > 2 else False
-        layout, quantize, kind = (np.asarray(_given(state, name)).tolist() for name in ("layout", "quantize", "kind"))
+        shape = (min(np.size(given(state, "value_range")), 2),)
+        value_range = tuple(entry(state, "value_range", np.float64, shape).tolist()) or None
+        samples = entry(state, "chroma_samples", np.int64, ()).item() if version > 1 else 0
+        moments_only = entry(state, "moments_only", np.bool_, ()).item() if version > 2 else False
+        layout, quantize, kind = (np.asarray(given(state, name)).tolist() for name in ("layout", "quantize", "kind"))
         stats = cls(value_range, layout, quantize, samples or None, moments_only)
         stats._bytes = _KINDS[check_word(kind, "kind", _KINDS)]
-        stats._counts = _entry(state, "counts", np.int64, (len(_COUNTS),))
-        stats._sums = _entry(state, "sums", np.int64, (18, _sums.LIMBS))
-        stats._extremes = _entry(state, "extremes", np.float64, (2,))
+        stats._counts = entry(state, "counts", np.int64, (len(_COUNTS),))
+        stats._sums = entry(state, "sums", np.int64, (18, _sums.LIMBS))
+        stats._extremes = entry(state, "extremes", np.float64, (2,))
         count, is_bytes = dict(zip(_COUNTS, stats._counts.tolist(), strict=True)), stats._bytes
         check_counts(count, is_bytes)
         check_sums(stats._sums, count, is_bytes)
@@ -444,30 +454,14 @@ class ChromaStats:
             stats._bytes and stats.value_range != BYTE_RANGE
         ):
             raise ValueError(f"its value_range {stats.value_range} does not fit its images")
-        height, width = _entry(state, "size", np.int64, (2,)).tolist()
+        height, width = entry(state, "size", np.int64, (2,)).tolist()
         stats._size = (height, width)
         if (stats._size == _NO_SIZE) != (is_bytes is None):
             raise ValueError(f"its size {stats._size} does not fit its images")
         if stats._size not in (_NO_SIZE, _MIXED_SIZES):
-            stats._positions = _entry(state, "positions", np.int64, (3, height, width))
+            stats._positions = entry(state, "positions", np.int64, (3, height, width))
             check_positions(stats._positions, count["position_images"], is_bytes)
         return stats
-
-
-def _entry(state: Mapping[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:
-    array = _given(state, name)
-    if not isinstance(array, np.ndarray | np.generic):
-        raise TypeError(f"{name} must be an array, as ChromaStats.state() gives it; got {shown(array)}")
-    if array.dtype != dtype or array.shape != shape:
-        raise ValueError(f"{name} has dtype {array.dtype} and shape {array.shape}, not {np.dtype(dtype)} and {shape}")
-    return np.array(array)  # its own: what was given may change
-
-
-def _given(state: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
-    try:
-        return state[name]
-    except KeyError:
-        raise KeyError(f"state has no entry {name!r}; accepted: what ChromaStats.state() gives") from None
 
 
 def _chosen(batch: Images, mask: Any) -> Images:
@@ -480,11 +474,16 @@ def _chosen(batch: Images, mask: Any) -> Images:
 
 
 def _normalized_sums(records: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
-    """Sum, second moments and scatter of each image, (N, 15), for values measured in ranges from the middle."""
+    """Sum, second moments and scatter of each image, for values measured in ranges from the middle: (5 N, 15), of which
+    the sum over the images is exact. Rounded products would hide the spread of faint images far from the middle."""
     count, scatter = records[:, :1], records[:, 4:10] / (high - low) ** 2
     mean = (records[:, 1:4] - (low + high) / 2) / (high - low)
-    products = np.stack([mean[:, i] * mean[:, j] for i in range(3) for j in range(i, 3)], axis=1)
-    return np.concatenate([count * mean, scatter + count * products, scatter], axis=1)
+    rounded, left = _sums.product(mean[:, [0, 0, 0, 1, 1, 2]], mean[:, [0, 1, 2, 1, 2, 2]])
+    parts = np.zeros((5, len(records), 15))
+    parts[:2, :, SUM] = _sums.product(count, mean)
+    parts[:2, :, SECOND], parts[2:4, :, SECOND] = _sums.product(count, rounded), _sums.product(count, left)
+    parts[4, :, SECOND] = parts[4, :, WITHIN] = scatter
+    return parts.reshape(-1, 15)
 
 
 def _positive(matrix: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,7 @@
-"""float64 against long double, where a definition in float64 would be no better than what it checks."""
+"""float64 against long double or fractions, where a definition in float64 would be no better than what it checks."""
+
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -69,3 +72,26 @@ def test_gradients(rng):
     assert relative_error(gx, conv_transpose(grad, weight, 1)) <= RELATIVE
     assert relative_error(gw, weight_gradient(grad, x, (3, 3))) <= RELATIVE
     assert relative_error(gb, grad.astype(LONG).sum((0, 2, 3))) <= RELATIVE
+
+
+@pytest.mark.parametrize("middle", [0.0, 0.1, 0.45, 0.9, 3.0])
+@pytest.mark.parametrize("spread", [1e-1, 1e-3, 1e-6, 1e-9, 1e-12])
+def test_standard_deviations_of_faint_images_far_from_the_middle_of_the_range(rng, middle, spread):
+    """The stated 1e-15 of the range, for what the images differ by as for all of it; exact values by fractions."""
+    means = middle + spread * rng.standard_normal((6, 1, 1, 1))
+    images = means + spread * rng.standard_normal((6, 3, 3, 4))
+    summary = gch.ChromaStats((-1, 1)).update(images).summary()
+    for channel in range(3):
+        values = [[Fraction(value) for value in image[channel].ravel().tolist()] for image in images]
+        of_images = [sum(image) / 12 for image in values]
+        mean = sum(of_images) / 6
+        between = sum((of_image - mean) ** 2 for of_image in of_images) / 6
+        total = sum((value - mean) ** 2 for image in values for value in image) / 72
+        assert abs(summary.total.std[channel] - math.sqrt(total)) < 2e-15
+        assert abs(summary.between.std[channel] - math.sqrt(between)) < 2e-15
+
+
+def test_images_that_differ_in_nothing_but_order_differ_by_nothing(rng):
+    one = 0.9 + 0.01 * rng.standard_normal((3, 64, 64))
+    images = np.stack([rng.permuted(one.reshape(3, -1), axis=1).reshape(one.shape) for _ in range(4)])
+    assert gch.ChromaStats((-1, 1)).update(images).summary().between.variance == 0
