@@ -291,7 +291,8 @@ def _conv_backward_fake(
 
 def _activate(x: Tensor, name: str, parameters: Sequence[float], threads: int | None) -> Tensor:
     order, back = _orders(x)
-    return torch.from_numpy(gch.activate(x.detach().permute(order), (name, *parameters), threads=threads)).permute(back)
+    made = gch.activate(x.detach().permute(order), (name, *parameters), threads=threads)
+    return torch.from_numpy(made.transpose(back))  # PyTorch's view could not be changed in place
 
 
 def _activate_fake(x: Tensor, name: str, parameters: Sequence[float], threads: int | None) -> Tensor:

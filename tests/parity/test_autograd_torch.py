@@ -80,6 +80,18 @@ def test_memory_formats(transposed):
     assert torch.equal(ours(transposed)(sliced, weight, bias, activation="tanh"), expected)
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_result_may_be_changed_in_place(last, layout):
+    x, weight, bias = make(False)
+    planes = x.to(memory_format=torch.channels_last) if last else x
+    given = planes.permute(0, 2, 3, 1) if layout == "NHWC" else planes
+    y = gch.torch.conv2d(given, weight, bias, activation="relu", layout=layout).mul_(2)
+    found = torch.autograd.grad(y.sum(), (x, weight, bias))
+    wanted = torch.autograd.grad((functional.conv2d(x, weight, bias).relu() * 2).sum(), (x, weight, bias))
+    torch.testing.assert_close(found, wanted)
+
+
 def test_negative_and_conjugate_bits_are_resolved():
     """PyTorch hands operators plain memory: a view that only says "minus" comes with its sign."""
     x, weight, _ = make(False, grad=False)
