@@ -80,6 +80,9 @@ class ChromaMetric(Metric):  # type: ignore[misc]
         self.add_state("kinds", torch.zeros(2, dtype=torch.int64), dist_reduce_fx="sum")
         self.add_state("least", torch.tensor(torch.inf, dtype=torch.float64), dist_reduce_fx="min")
         self.add_state("most", torch.tensor(-torch.inf, dtype=torch.float64), dist_reduce_fx="max")
+        # A MetricCollection updates one metric for all whose states have the same names and the same numbers, which
+        # those of black pictures have for any settings: a name tells them apart, in a checkpoint too.
+        self.add_state(f"{quantize} in {self.value_range}", torch.tensor(0), dist_reduce_fx="max")
 
     def update(self, images: Tensor) -> None:
         """Add pictures (N, 3, H, W), floats or uint8, on any device."""

@@ -150,6 +150,18 @@ def _check(**tensors: Any) -> None:
                 f"{name} has a forward-mode tangent (torch.func.jvp, jacfwd), and gch.torch.conv2d and "
                 "conv_transpose2d have reverse mode only: use torch.nn.functional.conv2d or conv_transpose2d"
             )
+        if _in_transform(value):
+            raise NotImplementedError(
+                f"{name} has a gradient inside a transform of torch.func (grad, jacrev, vmap), where gch.torch.conv2d "
+                "and conv_transpose2d have none: call torch.autograd.grad or .backward() outside of it, or use "
+                "torch.nn.functional.conv2d or conv_transpose2d"
+            )
+
+
+def _in_transform(tensor: Tensor) -> bool:
+    """Whether a gradient is wanted inside a transform of torch.func; a compiled graph would keep the question."""
+    wanted = tensor.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    return wanted and torch._C._are_functorch_transforms_active()
 
 
 def _kernel(weight: Tensor) -> tuple[int, int]:
@@ -291,7 +303,8 @@ def _conv_backward_fake(
 
 def _activate(x: Tensor, name: str, parameters: Sequence[float], threads: int | None) -> Tensor:
     order, back = _orders(x)
-    return torch.from_numpy(gch.activate(x.detach().permute(order), (name, *parameters), threads=threads)).permute(back)
+    made = gch.activate(x.detach().permute(order), (name, *parameters), threads=threads)
+    return torch.from_numpy(made.transpose(back))  # PyTorch's view could not be changed in place
 
 
 def _activate_fake(x: Tensor, name: str, parameters: Sequence[float], threads: int | None) -> Tensor:

@@ -80,6 +80,18 @@ def test_memory_formats(transposed):
     assert torch.equal(ours(transposed)(sliced, weight, bias, activation="tanh"), expected)
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_result_may_be_changed_in_place(last, layout):
+    x, weight, bias = make(False)
+    planes = x.to(memory_format=torch.channels_last) if last else x
+    given = planes.permute(0, 2, 3, 1) if layout == "NHWC" else planes
+    y = gch.torch.conv2d(given, weight, bias, activation="relu", layout=layout).mul_(2)
+    found = torch.autograd.grad(y.sum(), (x, weight, bias))
+    wanted = torch.autograd.grad((functional.conv2d(x, weight, bias).relu() * 2).sum(), (x, weight, bias))
+    torch.testing.assert_close(found, wanted)
+
+
 def test_negative_and_conjugate_bits_are_resolved():
     """PyTorch hands operators plain memory: a view that only says "minus" comes with its sign."""
     x, weight, _ = make(False, grad=False)
@@ -194,6 +206,22 @@ def test_a_forward_derivative_is_refused(wanted):
         torch.func.jacfwd(layer)(value)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")  # PyTorch's own
+@pytest.mark.parametrize("wanted", ["x", "weight", "bias"])
+def test_gradients_of_functions_are_refused(wanted):
+    """PyTorch would speak of staticmethods that its own wrapping of operators lacks."""
+    given = dict(zip(("x", "weight", "bias"), make(False, grad=False), strict=True))
+    value = given.pop(wanted)
+
+    def loss(value):
+        return gch.torch.conv2d(**given, **{wanted: value}, activation="tanh").sum()
+
+    for derivative in (torch.func.grad, torch.func.jacrev, torch.func.hessian):
+        with pytest.raises(NotImplementedError, match=r"torch\.func.*torch\.autograd\.grad.*torch\.nn\.functional"):
+            derivative(loss)(value)
+    assert torch.func.grad(lambda other: other.sum() + loss(value))(value).eq(1).all()
+
+
 def test_more_threads_than_pytorch_counts():
     x, weight = torch.randn(1, 4, 5, 5), torch.randn(3, 4, 3, 3)
     assert torch.equal(gch.torch.conv2d(x, weight, threads=10**30), gch.torch.conv2d(x, weight))
@@ -287,16 +315,13 @@ def test_compiled_as_one_opaque_call():
         graphs.append([str(node.target) for node in module.graph.nodes if node.op == "call_function"])
         return module.forward
 
-    _, weight, bias = make(False, grad=False)
+    _, weight, bias = make(False)
     compiled = torch.compile(lambda x: gch.torch.conv2d(x, weight, bias, activation="tanh"), backend=look)
     for size in (6, 7, 9):  # another size is another graph, or one with sizes left open
         again = torch.randn(2, 4, size, 5, dtype=torch.float64)
         assert torch.equal(compiled(again), gch.torch.conv2d(again, weight, bias, activation="tanh"))
     for targets in graphs:
-        assert [target for target in targets if "ganchroma" in target] == [
-            "ganchroma.conv.default",
-            "ganchroma.activate.default",
-        ]
+        assert targets == ["ganchroma.conv.default", "ganchroma.activate.default"]
 
 
 @pytest.mark.slow

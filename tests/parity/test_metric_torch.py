@@ -99,6 +99,36 @@ def test_in_a_collection_and_through_a_checkpoint():
     assert other.stats() == metric.stats()
 
 
+@pytest.mark.parametrize(
+    ("other", "alike"), [({"quantize": "floor"}, False), ({"value_range": (-1, 1 + 1e-9)}, False), ({}, True)]
+)
+@pytest.mark.parametrize("first", [-1.0, math.nan])
+def test_a_collection_keeps_unlike_settings_apart(first, other, alike):
+    """TorchMetrics updates one metric for all whose states are equal, and of black or no pictures all sums are."""
+    collection = torchmetrics.MetricCollection({"a": gch.torch.ChromaMetric(), "b": gch.torch.ChromaMetric(**other)})
+    alone = {"a": gch.torch.ChromaMetric(), "b": gch.torch.ChromaMetric(**other)}
+    for batch in (torch.full((2, 3, 8, 8), first), pictures() * 0.002):
+        for metric in (collection, *alone.values()):
+            metric.update(batch)
+    assert len(collection.compute_groups) == (1 if alike else 2)
+    for name, metric in alone.items():
+        assert collection[name].stats() == metric.stats()
+
+
+def test_a_checkpoint_of_other_settings_is_refused():
+    saved, floored = gch.torch.ChromaMetric(), gch.torch.ChromaMetric(quantize="floor")
+    for metric in (saved, floored):
+        metric.persistent(True)
+    saved.update(pictures())
+    state = saved.state_dict()
+    with pytest.raises(RuntimeError, match=r"Unexpected key.*round in \(-1\.0, 1\.0\)"):
+        floored.load_state_dict(state)
+    del state["round in (-1.0, 1.0)"]  # as earlier versions saved it
+    other = gch.torch.ChromaMetric()
+    other.load_state_dict(state)
+    assert other.stats() == saved.stats()
+
+
 def test_wrong_pictures():
     metric = gch.torch.ChromaMetric()
     with pytest.raises(TypeError, match="images must be a tensor"):
