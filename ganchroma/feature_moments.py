@@ -33,6 +33,25 @@ class _Sums:
     def __add__(self, other: "_Sums") -> "_Sums":
         return _Sums(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(self)))
 
+    @property
+    def participation_ratio(self) -> float:
+        """NaN where nothing varies; so is `tail`."""
+        covariance = self.xx / self.pixels - np.outer(self.x, self.x) / self.pixels**2
+        squares = float(np.sum(covariance**2))
+        return float(np.trace(covariance)) ** 2 / squares if squares > 0 else float("nan")
+
+    @property
+    def tail(self) -> float:
+        n, mean = self.pixels, self.x / self.pixels
+        square = float(mean @ mean)
+        second = self.q / n - square
+        if second <= 1e-12 * self.q / n:
+            return float("nan")
+        shifted = 4 * float(mean @ self.xx @ mean) - 4 * float(mean @ self.qx) + 2 * square * self.q
+        fourth = (self.qq + shifted) / n - 3 * square**2
+        gaussian = 1 + 2 / self.participation_ratio
+        return max(0.0, fourth / second**2 / gaussian - 1)
+
 
 @dataclass(frozen=True)
 class LinearColor:
@@ -200,39 +219,27 @@ class FeatureMoments:
     @property
     def participation_ratio(self) -> float:
         """(sum l)^2 / sum l^2 of the covariance's eigenvalues, the phases' average: how many directions vary."""
-        ratios, weights = [], []
-        for part in self.sums:
-            covariance = part.xx / part.pixels - np.outer(part.x, part.x) / part.pixels**2
-            squares = float(np.sum(covariance**2))
-            if squares > 0:
-                ratios.append(float(np.trace(covariance)) ** 2 / squares)
-                weights.append(part.pixels)
-        return float(np.average(ratios, weights=weights)) if ratios else float("nan")
+        return self._average([part.participation_ratio for part in self.sums])
 
     @property
     def tail(self) -> float:
         """How much the scale of what a pixel sees varies, beyond a Gaussian: the squared coefficient of variation of s,
-        x - mean being sqrt(s) times Gaussian values.
+        x - mean being sqrt(s) times Gaussian values, the phases' average; 0 if nothing varies.
 
         Filters drawn independently make from it values with an excess kurtosis of three times as much.
         """
-        second = fourth = 0.0
-        for part in self.sums:
-            n, mean = part.pixels, part.x / part.pixels
-            square = float(mean @ mean)
-            second += part.q - n * square
-            fourth += (
-                part.qq
-                + 4 * float(mean @ part.xx @ mean)
-                - 3 * n * square**2
-                - 4 * float(mean @ part.qx)
-                + 2 * square * part.q
-            )
-        pixels = self.pixels
-        if second <= 1e-12 * sum(part.q for part in self.sums):
-            return 0.0  # nothing varies
-        gaussian = 1 + 2 / self.participation_ratio
-        return max(0.0, fourth / pixels / (second / pixels) ** 2 / gaussian - 1)
+        return float(np.nan_to_num(self._average([part.tail for part in self.sums])))
+
+    @property
+    def tails(self) -> list[float]:
+        """`tail` of each phase, in the order of `phase_colors`: by how much their scales differ is no part of it."""
+        return [float(np.nan_to_num(part.tail)) for part in self.sums]
+
+    def _average(self, values: list[float]) -> float:
+        """Over the pixels of the phases in which something varies."""
+        known = np.isfinite(values)
+        weights = np.array([part.pixels for part in self.sums])[known]
+        return float(np.average(np.array(values)[known], weights=weights)) if known.any() else float("nan")
 
     def linear(self, filters: Any, bias: Any = None, output_scale: float = 1.0) -> LinearColor:
         """The colour that filters make of these features, exactly: mean W mu + b, covariance W S W^T.

@@ -173,6 +173,34 @@ def test_gaussian_features_of_few_directions_have_no_tails(channels):
     assert off < 0.02 * np.linalg.norm(made.covariance)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "clamp"])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_phases_that_see_unequal_parts_of_the_kernel(dilation, activation):
+    """Of Gaussian features 1 to 4 of 9 taps, or with dilation 9 and none: each phase is Gaussian, tails it has from
+    the border alone (1 %). With dilation a fourth of the samples carries all variance: 4,000 are 1.4 % off by chance.
+    """
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 16, 16, 16))
+    layer = gch.OutputLayer(
+        0.1 * dilation * rng.normal(size=(16, 3, 3, 3)),
+        np.array([0.2, -0.1, 0.0]),
+        transposed=True,
+        stride=2,
+        padding=1,
+        output_padding=1,
+        dilation=dilation,
+        activation=activation,
+    )
+    moments, made = gch.FeatureMoments.from_features(x, layer), layer.moments(x)
+    assert max(moments.tails) < 0.1
+    for given, bound in ((None, 0.015), (x, 0.03)):
+        trace = gch.predict(layer, moments, given)
+        off = np.linalg.norm(trace["activation"].moments.covariance - made.covariance)
+        assert off < bound * np.linalg.norm(made.covariance)
+        assert trace.display.summary.within.std_levels == pytest.approx(made.std_levels, rel=bound)
+        assert trace["activation"].details["excess_kurtosis"] < 0.3
+
+
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "clamp"])
 def test_images_that_differ_in_their_means(activation):
     """Most of the variance lies between the images; 2,000 of them, as 64 would be an error of their own."""
