@@ -250,6 +250,19 @@ def copy(source: NDArray[Any], target: NDArray[Any]) -> None:
         target[piece] = source[piece]
 
 
+def chosen_of(array: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[Any]:
+    """``array[chosen]`` in pieces, for a mask of the first axis; the array itself where all is chosen."""
+    if chosen.all():
+        return array
+    places = np.flatnonzero(chosen)
+    one = np.empty_like(array[0])  # its axes lie in memory as those of the array
+    result = np.ndarray((len(places), *one.shape), one.dtype, strides=(one.nbytes, *one.strides))
+    for piece in pieces(result.shape):
+        first, *rest = piece
+        result[piece] = array[(places[first], *rest)]
+    return result
+
+
 def pieces(shape: tuple[int, ...], most: int = _PIECE) -> Iterator[tuple[Any, ...]]:
     """Indices of the parts of an array, each of `most` elements at most: between two of them Ctrl-C is seen."""
     each = math.prod(shape[1:])
