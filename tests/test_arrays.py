@@ -101,6 +101,12 @@ def test_dlpack_is_read_without_a_copy():
 
 # -- what is refused ------------------------------------------------------------------------------------------------
 
+
+class _Masked:
+    def __array__(self, dtype=None, copy=None):
+        return np.ma.masked_all(3)
+
+
 _ENDLESS = [1.0]
 _ENDLESS.append(_ENDLESS)
 REFUSED = {
@@ -122,6 +128,9 @@ REFUSED = {
     "long double": (np.zeros(2, np.longdouble), TypeError, r"x has dtype (float128|float96)|$"),
     "masked": (np.ma.masked_invalid([1.0, np.nan]), TypeError, r"x is a masked array; pass x\.filled\(value\)"),
     "a list of masked": ([np.ma.masked_invalid([1.0, np.nan])], TypeError, r"x\[0\] is a masked array"),
+    "masked far within": ([[], [[[1.0], (np.ma.masked_all(1),)]]], TypeError, r"x\[1\]\[0\]\[1\]\[0\] is a masked"),
+    "masked behind many": ([[1.0]] * 200 + [np.ma.masked_all(1)], TypeError, r"x\[200\] is a masked array"),
+    "what is read as masked": (_Masked(), TypeError, r"numpy\.asanyarray\(x\) is a masked array; pass numpy\."),
     "a mock": (MagicMock(), TypeError, r"^(?!.*torch)x "),
 }
 
