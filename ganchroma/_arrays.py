@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 FLOATS = ("float16", "float32", "float64")
 _MOST = sys.float_info.max
 _MOST_ITEMS, _MOST_LEVELS = 100, 4  # of a list are looked through for what is wrong
+_MOST_DIMENSIONS = 64  # that NumPy reads
 
 _LINE = 64
 _LARGE = 1 << 22  # bytes
@@ -78,19 +79,21 @@ def _read(value: Any, name: str) -> NDArray[Any]:
     try:
         if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
             return np.from_dlpack(value)
-        return np.asarray(value)
+        array = np.asanyarray(value)  # what it makes of itself may be masked
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         raise TypeError(f"{name} can't be read as an array: {tensor_hint(value, name) or error}") from error
+    refuse_masked(array, f"numpy.asanyarray({name})")
+    return np.asarray(array)
 
 
-def refuse_masked(value: Any, name: str, levels: int = 2) -> None:
+def refuse_masked(value: Any, name: str, levels: int = _MOST_DIMENSIONS) -> None:
     """A TypeError for a masked array, and for lists of such: NumPy would read what is under the mask."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; pass {name}.filled(value), with NaN for what should not count")
-    if isinstance(value, list | tuple) and levels > 0:
-        for place, item in enumerate(value[:_MOST_ITEMS]):
-            if not isinstance(item, int | float):  # what most hold
-                refuse_masked(item, f"{name}[{place}]", levels - 1)
+    held = set(map(type, value)) if isinstance(value, list | tuple) and levels > 0 else ()
+    if any(issubclass(kind, list | tuple | np.ma.MaskedArray) for kind in held):
+        for place, item in enumerate(value):
+            refuse_masked(item, f"{name}[{place}]", levels - 1)
 
 
 def _described(value: Any) -> str:
@@ -248,6 +251,19 @@ def copy(source: NDArray[Any], target: NDArray[Any]) -> None:
     """``target[...] = source`` in pieces, for arrays of one shape."""
     for piece in pieces(target.shape):
         target[piece] = source[piece]
+
+
+def chosen_of(array: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[Any]:
+    """``array[chosen]`` in pieces, for a mask of the first axis; the array itself where all is chosen."""
+    if chosen.all():
+        return array
+    places = np.flatnonzero(chosen)
+    one = np.empty_like(array[0])  # its axes lie in memory as those of the array
+    result = np.ndarray((len(places), *one.shape), one.dtype, strides=(one.nbytes, *one.strides))
+    for piece in pieces(result.shape):
+        first, *rest = piece
+        result[piece] = array[(places[first], *rest)]
+    return result
 
 
 def pieces(shape: tuple[int, ...], most: int = _PIECE) -> Iterator[tuple[Any, ...]]:

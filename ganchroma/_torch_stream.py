@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core
-from ganchroma._arrays import FLOATS, as_array, check_integer, check_number, check_word, shown
+from ganchroma._arrays import FLOATS, as_array, check_integer, check_number, check_word, copy, pieces, shown
 from ganchroma.runtime import check_threads, resolve_threads
 
 Array = NDArray[Any]
@@ -199,8 +199,11 @@ class TorchGenerator:
         if not (type(out) is np.ndarray and (out.dtype is _FLOAT32 or out.dtype is _FLOAT64)) and _is_half(out):
             work = np.empty(out.shape, np.float32)
             self.uniform(work, low, high)
-            out[...] = work
-            out[out == np.float16(high)] = np.float16(low)
+            least, most = np.float16(low), np.float16(high)
+            for piece in pieces(out.shape):
+                part = out[piece]
+                part[...] = work[piece]
+                part[part == most] = least
             return
         with self._turn:
             _core.rng_torch_uniform(self._state, self._capability, low, high, out)
@@ -221,7 +224,7 @@ class TorchGenerator:
         for part in parts:
             work = np.empty(part.size, np.float32)
             self.normal(work, mean, std, threads=threads)
-            part[...] = work
+            copy(work, part)
 
     def randperm(self, n: int) -> Array:
         """The numbers 0 to n - 1 in random order, int64, as ``torch.randperm`` gives them.

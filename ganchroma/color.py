@@ -1,5 +1,6 @@
 """Colour measures and colour spaces, always on decoded values with a stated range."""
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ from ganchroma import _core
 from ganchroma._arrays import as_array, cast, check_integer, check_word, pieces
 from ganchroma._images import Images, Layout, as_channels_first, check_layout, read_images
 from ganchroma.moments import ColorMoments
-from ganchroma.runtime import resolve_threads
+from ganchroma.runtime import interruptible, resolve_threads
 
 __all__ = [
     "NATURAL",
@@ -28,6 +29,7 @@ Range = tuple[float, float]
 
 _LAB, _HSV = 0, 1
 _TOGETHER = 1 << 15  # colours whose differences are computed in the cache
+_LONG = 1 << 24  # numbers whose mean takes so long that a thread for it costs nothing
 _RULES = {"round": 0, "floor": 1, "truncate": 1}  # once limited to 0..255, truncating is flooring
 _VARIANTS = {"paper": 0, "absolute": 1}
 
@@ -223,7 +225,16 @@ def chroma(images: Any, *, value_range: Range | None = None, layout: Layout = "N
     """
     batch = read_images(images, value_range, layout)
     lab = rgb_to_lab(batch.pixels, value_range=batch.value_range)
-    return _of_images(np.hypot(lab[:, 1], lab[:, 2]).mean(axis=(1, 2), dtype=np.float64), batch)
+    return _of_images(_mean_lengths(lab[:, 1], lab[:, 2]), batch)
+
+
+def _mean_lengths(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """Of the (a, b) of each image."""
+    lengths = np.empty(a.shape, a.dtype)
+    for piece in pieces(a.shape):
+        np.hypot(a[piece], b[piece], out=lengths[piece])
+    mean = partial(lengths.mean, axis=(1, 2), dtype=np.float64)
+    return interruptible(mean) if lengths.size > _LONG else mean()
 
 
 def quantize(
@@ -298,12 +309,17 @@ def gray_pixel_share(
     """
     allowed = check_integer(tolerance, "tolerance", 0)
     batch = read_images(images, value_range, layout)
-    levels = quantize(batch.pixels, value_range=batch.value_range)
-    spread = levels.max(axis=1) - levels.min(axis=1)
-    finite = np.isfinite(batch.pixels).all(axis=1)
-    gray = ((spread <= allowed) & finite).sum(axis=(1, 2))
+    levels = np.moveaxis(quantize(batch.pixels, value_range=batch.value_range), 1, 0)
+    pixels = np.moveaxis(batch.pixels, 1, 0)
+    gray, counted = np.zeros((2, len(batch.pixels)), np.int64)
+    for image, *rest in pieces(levels.shape[1:]):
+        part = (slice(None), image, *rest)
+        finite = np.atleast_2d(np.isfinite(pixels[part]).all(axis=0))  # a part of a row has one dimension
+        spread = levels[part].max(axis=0) - levels[part].min(axis=0)
+        counted[image] += finite.sum(axis=(-2, -1))
+        gray[image] += (finite & (spread <= allowed)).sum(axis=(-2, -1))
     with np.errstate(invalid="ignore"):
-        return _of_images(gray / finite.sum(axis=(1, 2)), batch)
+        return _of_images(gray / counted, batch)
 
 
 def delta_e2000(lab1: Any, lab2: Any, *, layout: Layout = "NCHW") -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
-from ganchroma._arrays import as_array, check_integer, check_word, shown
+from ganchroma._arrays import as_array, check_integer, check_word, chosen_of, shown
 from ganchroma._files import check_path, npz_bytes, open_regular, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
@@ -470,7 +470,7 @@ def _chosen(batch: Images, mask: Any) -> Images:
     chosen = as_array(mask, "mask", dtypes=("bool",))
     if chosen.shape != batch.pixels.shape[:1]:
         raise ValueError(f"mask must have shape {batch.pixels.shape[:1]}, one entry an image; got {chosen.shape}")
-    return replace(batch, pixels=batch.pixels[chosen])
+    return replace(batch, pixels=chosen_of(batch.pixels, chosen))
 
 
 def _normalized_sums(records: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:

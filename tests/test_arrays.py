@@ -12,7 +12,7 @@ from support import layouts, unaligned
 
 import ganchroma as gch
 from ganchroma import _arrays, _core
-from ganchroma._arrays import as_array, cast, check_number, check_out, compute_dtype, pieces
+from ganchroma._arrays import as_array, cast, check_number, check_out, chosen_of, compute_dtype, pieces
 
 FLOAT32 = np.dtype(np.float32)
 
@@ -37,6 +37,17 @@ def test_casts_in_pieces_are_those_in_one(given, monkeypatch):
             assert (result.dtype, result.flags.owndata) == (FLOAT32, True), label
             np.testing.assert_array_equal(result, array.astype(np.float32))
             assert cast(array, array.dtype) is array
+
+
+def test_what_is_chosen_in_pieces_is_what_is_chosen_in_one(monkeypatch):
+    monkeypatch.setattr(pieces, "__defaults__", (7,))
+    for shape in ((3, 2, 2), (4, 3, 3), (5, 30), (2, 0), (0, 3), (20,)):
+        for label, array in layouts(np.arange(math.prod(shape)).reshape(shape)):
+            for chosen in (np.arange(shape[0]) % 2 > 0, np.arange(shape[0]) > 0, np.zeros(shape[0], bool)):
+                found = chosen_of(array, chosen)
+                np.testing.assert_array_equal(found, array[chosen], err_msg=label)
+                assert found.size == 0 or found.strides == array[chosen].strides, label
+            assert chosen_of(array, np.ones(shape[0], bool)) is array
 
 
 def test_sequences_and_scalars_are_read():
@@ -90,6 +101,12 @@ def test_dlpack_is_read_without_a_copy():
 
 # -- what is refused ------------------------------------------------------------------------------------------------
 
+
+class _Masked:
+    def __array__(self, dtype=None, copy=None):
+        return np.ma.masked_all(3)
+
+
 _ENDLESS = [1.0]
 _ENDLESS.append(_ENDLESS)
 REFUSED = {
@@ -111,6 +128,9 @@ REFUSED = {
     "long double": (np.zeros(2, np.longdouble), TypeError, r"x has dtype (float128|float96)|$"),
     "masked": (np.ma.masked_invalid([1.0, np.nan]), TypeError, r"x is a masked array; pass x\.filled\(value\)"),
     "a list of masked": ([np.ma.masked_invalid([1.0, np.nan])], TypeError, r"x\[0\] is a masked array"),
+    "masked far within": ([[], [[[1.0], (np.ma.masked_all(1),)]]], TypeError, r"x\[1\]\[0\]\[1\]\[0\] is a masked"),
+    "masked behind many": ([[1.0]] * 200 + [np.ma.masked_all(1)], TypeError, r"x\[200\] is a masked array"),
+    "what is read as masked": (_Masked(), TypeError, r"numpy\.asanyarray\(x\) is a masked array; pass numpy\."),
     "a mock": (MagicMock(), TypeError, r"^(?!.*torch)x "),
 }
 

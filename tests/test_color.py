@@ -5,7 +5,8 @@ import oracle
 import pytest
 
 import ganchroma as gch
-from ganchroma import _core
+from ganchroma import _core, color
+from ganchroma._arrays import pieces
 from ganchroma._images import read_images
 
 SIZES = [(1, 1), (1, 7), (3, 5), (1, 15), (4, 4), (1, 17), (1, 33), (61, 67), (64, 64), (64, 65)]  # 4096: a chunk
@@ -338,6 +339,21 @@ def test_delta_e2000_of_images(rng):
     same = gch.color.delta_e2000(first[0], [50.0, 0.0, 0.0], layout="NCHW")
     assert same.shape == (4, 5, 6)
     assert gch.color.delta_e2000(first[0], first[0]).max() == 0
+
+
+@pytest.mark.parametrize("most", [1, 7, 50, 200])
+def test_chroma_and_gray_share_in_pieces_are_the_same(rng, monkeypatch, most):
+    """To the bit."""
+    levels, (a, b) = rng.integers(0, 3, (5, 3, 6, 7), np.uint8), rng.normal(0, 50, (2, 5, 6, 7)).astype(np.float32)
+    broken = np.where(rng.random(levels.shape) < 0.2, np.nan, levels / 255)
+    whole, lengths = gch.color.gray_pixel_share(broken, value_range=(0, 1)), np.hypot(a, b).mean((1, 2), np.float64)
+    monkeypatch.setattr(pieces, "__defaults__", (most,))
+    monkeypatch.setattr("ganchroma.color._LONG", most)
+    np.testing.assert_array_equal(gch.color.gray_pixel_share(levels), [oracle.gray_pixel_share(x, 0) for x in levels])
+    np.testing.assert_array_equal(gch.color.gray_pixel_share(broken, value_range=(0, 1)), whole)
+    np.testing.assert_array_equal(color._mean_lengths(a, b), lengths)
+    assert color._mean_lengths(a[:0], b[:0]).shape == (0,)
+    assert gch.color.gray_pixel_share(levels[:0]).shape == (0,)
 
 
 # -- wrong input ------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from support import ROOT
 
 import ganchroma as gch
 from ganchroma import TorchGenerator, _core
+from ganchroma._arrays import pieces
 
 CAPABILITIES = ("default", "avx2")
 FLOATS = (np.float32, np.float64)
@@ -184,6 +185,13 @@ def test_randperm_is_its_definition(isa, count):
         got = generator.randperm(count)
         assert got.dtype == np.int64
         assert np.array_equal(got, stream.randperm(count))
+
+
+def test_float16_in_pieces_is_the_same(monkeypatch):
+    whole = [fill(TorchGenerator(4), kind, 3000, np.float16) for kind in ("uniform", "normal")]
+    monkeypatch.setattr(pieces, "__defaults__", (70,))
+    for kind, expected in zip(("uniform", "normal"), whole, strict=True):
+        np.testing.assert_array_equal(fill(TorchGenerator(4), kind, 3000, np.float16), expected)
 
 
 def test_float16_is_rounded_element_by_element():
