@@ -9,9 +9,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ganchroma import _core, _sums
+from ganchroma import _core, _state_checks, _sums
 from ganchroma._arrays import as_array, check_integer, check_word, shown
-from ganchroma._files import check_path, npz_bytes, open_regular, read_npz, reason_of, write_bytes
+from ganchroma._files import check_path, check_result, npz_bytes, open_regular, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
 from ganchroma._state_checks import MOST_PIXELS, SURE_IMAGES, check_counts, check_extremes, check_positions, check_sums
@@ -385,10 +385,10 @@ class ChromaStats:
 
         Raises
         ------
-        OSError
-            If the file can't be written; what stood there is then untouched.
+        OSError, ValueError
+            If the file can't be written, or pictures or arrays stand there, which are then untouched.
         """
-        write_bytes(path, npz_bytes(self.state()))
+        write_bytes(check_result(path, "path", _state_checks.STATE), npz_bytes(self.state()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ChromaStats":
