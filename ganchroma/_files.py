@@ -5,11 +5,11 @@ import math
 import os
 import re
 import stat
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,14 @@ LARGEST = 1 << 30  # bytes: no picture that Pillow opens has more, however it is
 # What a picture may be, whatever its ending says; MPO is read as JPEG. Of all that Pillow knows some would start other
 # programs, as PostScript does Ghostscript.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "AVIF", "JPEG2000", "TGA", "TIFF", "WEBP")
+
+# By their endings: what is looked for in a folder, and what no other file may be called.
+_NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
+PICTURES = frozenset(f".{name}" for name in _NAMES.split())
+ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ARRAYS = (".npy", ".npz", ".safetensors")
+_DATA = {"a picture": (*PICTURES, ".svg"), "arrays": ARRAYS, "an archive": ARCHIVES}
+_BEGINNING = 4096  # bytes: compressed or not, numbers have a zero among so many
 
 
 def check_unpacked(size: int, packed: int) -> None:
@@ -86,6 +94,50 @@ def check_path(path: Any, name: str = "path") -> str:
         raise TypeError(f"{name} must be a string or a path, got {path!r}") from None
 
 
+class Result(NamedTuple):
+    """A kind of file that is written: it may replace others of its kind, and text.
+
+    Attributes
+    ----------
+    holds : str
+        In words, what such a file holds.
+    is_one : callable
+        Whether the file of this name is one.
+    ending : str
+        Of pictures or arrays, which it may have all the same.
+    """
+
+    holds: str
+    is_one: Callable[[str], bool]
+    ending: str = ""
+
+
+def is_text(path: str) -> bool:
+    """Whether a file is neither pictures nor arrays, as far as its beginning tells."""
+    with open_regular(path) as file:
+        return b"\0" not in file.read(_BEGINNING)
+
+
+TEXT = Result("text", is_text)
+
+
+def check_result(path: Any, name: str, kind: Result = TEXT) -> str:
+    """`path` as that of a result, where neither pictures nor arrays are lost: the one place that decides.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no path, has the ending of data, or a file stands there that is neither text nor of this kind.
+    """
+    given = check_path(path, name)
+    for what, endings in _DATA.items():
+        if given.lower().endswith(endings) and not (kind.ending and given.lower().endswith(kind.ending)):
+            raise ValueError(f"{name} is {given}, the name of {what}; accepted: another ending")
+    if os.path.isfile(given) and not (is_text(given) or kind.is_one(given)):
+        raise ValueError(f"{name} is {given}, which holds no {kind.holds}; accepted: a new file, or one that does")
+    return given
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` under a temporary name beside `path`, then rename: the old file or the new one, nothing between.
 
@@ -141,8 +193,8 @@ def put_in_place(temporary: Path, target: Path) -> None:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """`write_bytes` of UTF-8 text; what UTF-8 has not, as in file names of another encoding, becomes an escape."""
-    write_bytes(path, text.encode(errors="backslashreplace"))
+    """`write_bytes` of UTF-8 text, over other text alone; what UTF-8 has not, as in file names, becomes an escape."""
+    write_bytes(check_result(path, "path"), text.encode(errors="backslashreplace"))
 
 
 def csv_field(text: str) -> str:
@@ -253,7 +305,7 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
             f"{path}: pickled files are not opened, they can run code; save the arrays with numpy.savez "
             "or safetensors.torch.save_file"
         )
-    if kind not in (".npy", ".npz", ".safetensors"):
+    if kind not in ARRAYS:
         raise ValueError(f"{path}: accepted are .npy, .npz and .safetensors")
     try:
         with open_regular(path) as stream:

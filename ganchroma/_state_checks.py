@@ -1,4 +1,4 @@
-"""What no images can have led to, in a state of `ChromaStats` that comes from outside: as far as a look at it tells."""
+"""What is no state of `ChromaStats`, or what no images can have led to in one: as far as a look at it tells."""
 
 import math
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ganchroma import _sums
 from ganchroma._arrays import shown
+from ganchroma._files import Result
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN
 
 MOST_PIXELS = 2**53  # float64 tells so many apart, and sums of some such states are still integers of 64 bits
@@ -18,6 +19,23 @@ SURE_IMAGES = 2**63 // _MOST_PLACED // 2  # sums at a position of so many can't 
 _ONE = 2**_sums.FRACTION_BITS
 _DIAGONAL = (0, 3, 5)  # of RR, RG, RB, GG, GB, BB
 _PAIRS = ((0, 3, 1), (0, 5, 2), (3, 5, 4))  # two squares and their product
+_ARRAYS = {"version", "layout", "quantize", "value_range", "kind", "counts", "sums", "extremes", "size"}
+_MORE_ARRAYS = {"chroma_samples", "moments_only", "positions"}  # of some versions, or with some settings
+
+
+def is_state(path: str) -> bool:
+    """Whether a file has the arrays of a state, by their names, and nothing else."""
+    import zipfile  # slow, see `read_npz`
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+    except Exception:  # a damaged file can fail anywhere
+        return False
+    return _ARRAYS <= names <= _ARRAYS | _MORE_ARRAYS
+
+
+STATE = Result("state of ChromaStats", is_state, ".npz")
 
 
 def entry(state: Mapping[str, NDArray[Any]], name: str, dtype: type, shape: tuple[int, ...]) -> NDArray[Any]:

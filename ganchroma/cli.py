@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ganchroma import __version__
-from ganchroma._files import printable, read_arrays, read_picture
+from ganchroma._files import check_result, printable, read_arrays, read_picture
 from ganchroma._progress import progress
 from ganchroma.activation import parse_activation
 from ganchroma.diagnosis import Diagnosis, diagnose
@@ -155,6 +155,7 @@ def _diagnose(options: argparse.Namespace) -> int:
         for path in (*options.images, options.weights):
             if path is not None and os.path.realpath(path) == os.path.realpath(options.html):
                 raise ValueError(f"--html is {options.html}, which is read; accepted: another file")
+        check_result(options.html, "--html")
     book = Book("ganchroma diagnose")
     failures: list[dict[str, str]] = []
     for name in progress(options.images, "diagnose"):

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from ganchroma import _core, _sums
 from ganchroma._arrays import as_array, check_integer, check_word, chosen_of, shown
-from ganchroma._files import check_path, npz_bytes, open_regular, read_npz, reason_of, write_bytes
+from ganchroma._files import check_path, check_result, npz_bytes, open_regular, read_npz, reason_of, write_bytes
 from ganchroma._images import BYTE_RANGE, Images, Layout, check_layout, check_value_range, read_images
 from ganchroma._level_records import DISPLAY, SECOND, SUM, WITHIN, LevelRecords
 from ganchroma._state_checks import (
     MOST_PIXELS,
+    STATE,
     SURE_IMAGES,
     check_counts,
     check_extremes,
@@ -395,10 +396,10 @@ class ChromaStats:
 
         Raises
         ------
-        OSError
-            If the file can't be written; what stood there is then untouched.
+        OSError, ValueError
+            If the file can't be written, or pictures or arrays stand there, which are then untouched.
         """
-        write_bytes(path, npz_bytes(self.state()))
+        write_bytes(check_result(path, "path", STATE), npz_bytes(self.state()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "ChromaStats":

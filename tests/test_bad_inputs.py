@@ -4,12 +4,15 @@
 and says what is accepted.
 """
 
+import contextlib
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from calls import public_calls
+from file_calls import file_calls
 
 # What stands in an array's place.
 ARRAYS = {
@@ -39,6 +42,14 @@ PAIRS = {
     "words": ("a", "b"),
 }
 OBJECTS = {"a number": 3, "a string": "layer", "an object": object(), "an array": np.zeros(3)}
+# Where results go: with the files of file_calls.py.
+RESULTS = {
+    "a number": 3,
+    "the name of a picture": "new.png",
+    "the name of arrays": "new.safetensors",
+    "arrays": "set/arrays",
+    "a pair": ("a", "b"),
+}
 
 OPTIONAL = {"bias", "channel_scale", "features", "images", "mask", "layer", "shape", "out"}  # where None has a meaning
 # An argument that does not fit another may be told in terms of that one.
@@ -76,12 +87,30 @@ def rows():
                 if wrong is None and name in OPTIONAL:
                     continue
                 function, keywords = public_calls()[label]  # anew: a call may change what it is a method of
-                try:
-                    function(**{**keywords, name: wrong})
-                except Exception as error:
-                    yield label, name, what, type(error).__name__, " ".join(str(error).split())
-                else:
-                    yield label, name, what, "", ""
+                yield label, name, what, *told(function, {**keywords, name: wrong})
+
+
+def rows_of_results():
+    """The same of the calls that write files; nothing is written."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        calls = file_calls()
+        Path("set/arrays.npy").rename("set/arrays")
+        return [
+            (label, name, what, *told(function, {**given, name: wrong}))
+            for label, (function, given) in calls.items()
+            for name in sorted(given.keys() & {"path", "out", "records", "html"})
+            for what, wrong in RESULTS.items()
+            if re.search(r"\.save(_\w+)?$|^scan files$", label)
+        ]
+
+
+def told(function, given):
+    """Type of the error or "", message."""
+    try:
+        function(**given)
+    except Exception as error:
+        return type(error).__name__, " ".join(str(error).split())
+    return "", ""
 
 
 def vague(name, message):
@@ -103,7 +132,7 @@ def table(refused):
 
 def test_no_message_is_vague():
     wrong, refused = [], 0
-    for label, name, what, kind, message in rows():
+    for label, name, what, kind, message in [*rows(), *rows_of_results()]:
         if not kind:
             continue
         refused += 1
@@ -115,8 +144,14 @@ def test_no_message_is_vague():
     assert refused >= 200
 
 
+def test_every_wrong_place_for_a_result_is_refused():
+    tried = rows_of_results()
+    assert len(tried) == 7 * len(RESULTS)
+    assert [row for row in tried if not row[3]] == []
+
+
 if __name__ == "__main__":
-    tried = list(rows())
+    tried = [*rows(), *rows_of_results()]
     refused = [row for row in tried if row[3]]
     Path(sys.argv[1]).write_text(table(refused), encoding="utf-8")
     unclear = sum(vague(name, message) != "" for _, name, _, _, message in refused)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma import init
-from ganchroma._files import check_path, write_text
+from ganchroma._files import TEXT, check_path, check_result, write_text
 from ganchroma._progress import progress
 from ganchroma.demo.generator import Generator
 from ganchroma.diagnosis import Diagnosis, ModuleFacts, diagnose
-from ganchroma.diagnosis.report import Book
+from ganchroma.diagnosis.report import SHEET, Book
 from ganchroma.diagnosis.words import number
 from ganchroma.layer import OutputLayer
 from ganchroma.spectral import SpectralNorm
@@ -214,12 +214,14 @@ def run(seed: int = 0, *, out: str | os.PathLike[str] | None = None, shown: bool
     ------
     ImportError
         If `out` is given and matplotlib, which draws the sheet, is missing.
-    OSError
-        If `out` is no folder and none can be made there.
+    OSError, ValueError
+        If `out` is no folder and none can be made there, or something else has the name of one of the files.
     """
     folder = Path(check_path(out, "out")) if out is not None else None
     if folder is not None:
         _make_folder(folder)
+        for name, kind in (("report.json", TEXT), ("report.html", TEXT), ("sheet.png", SHEET)):
+            check_result(folder / name, "out", kind)
     setting, book = Setting(seed), Book(TITLE)
     for name, (about, make) in progress(list(CASES.items()), "demo", shown=shown):
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ganchroma._files import write_bytes, write_text
+from ganchroma._files import Result, check_result, open_regular, write_bytes, write_text
 from ganchroma.diagnosis import page, plots, words
 from ganchroma.diagnosis.engine import Answer, Finding, answer
 from ganchroma.diagnosis.evidence import to_levels
@@ -358,6 +358,15 @@ def _finding_dict(finding: Finding) -> dict[str, Any]:
     }
 
 
+def _is_figure(path: str) -> bool:
+    """Whether matplotlib wrote a file, which says so in the first thousand bytes."""
+    with open_regular(path) as file:
+        return b"\0Matplotlib" in file.read(1000)
+
+
+SHEET = Result("figure of matplotlib", _is_figure, ".png")
+
+
 class Book:
     """Several answers for one page, one sheet and one JSON file: keeps their pictures and words, not their features."""
 
@@ -410,4 +419,4 @@ class Book:
         """One picture with a line for each answer."""
         buffer = BytesIO()
         plots.sheet(self._sheet, self.title).savefig(buffer, format="png")
-        write_bytes(path, buffer.getvalue())
+        write_bytes(check_result(path, "path", SHEET), buffer.getvalue())

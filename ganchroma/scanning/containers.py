@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganchroma._files import (
+    ARCHIVES,
     LARGEST,
+    PICTURES,
     check_picture_size,
     check_unpacked,
     open_member,
@@ -24,13 +26,10 @@ from ganchroma._files import (
 if TYPE_CHECKING:
     import zipfile
 
-_NAMES = "avif bmp gif j2k jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
-PICTURES = frozenset(f".{name}" for name in _NAMES.split())
 ARRAYS = frozenset({".npy", ".npz"})
 MOST_PACKED = 100_000  # bytes of zeros in a byte of bzip2, about; gzip and xz have less
 # Of a tar the first members tell how many there are: so many that what gzip reads ahead is little, no more to unpack.
 LOOK, LOOK_PACKED, LOOK_UNPACKED = 64, 1 << 20, 1 << 27
-ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 Check = Callable[[NDArray[Any]], object]  # raises where no picture of that shape and dtype can be read
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ganchroma._files import check_path, csv_field, open_regular, put_in_place, temporary_name
+from ganchroma._files import Result, check_path, csv_field, open_regular, put_in_place, temporary_name
 from ganchroma.scanning.measuring import Row
 
 KINDS = (".csv", ".parquet")
@@ -98,6 +98,21 @@ def is_part(path: str) -> bool:
     return HEADER.encode().startswith(head)
 
 
+def _is_rows(path: str) -> bool:
+    """Whether an earlier scan wrote a file, as far as its columns tell; as CSV it is text."""
+    if _kind(path) == ".csv":
+        return False
+    arrow = _pyarrow()
+    try:
+        names: list[str] = arrow.parquet.read_schema(path).names
+    except arrow.ArrowException:
+        return False
+    return names == list(Row._fields)
+
+
+RECORDS = Result("rows of a scan", _is_rows)
+
+
 def check_records(path: Any) -> str:
     """`path` with an ending that rows can be written for."""
     name = check_path(path, "records")
@@ -114,6 +129,7 @@ def _kind(path: str) -> str:
 
 def _pyarrow() -> Any:
     try:
+        import pyarrow
         import pyarrow.csv
         import pyarrow.parquet
     except ImportError as error:

@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ganchroma._files import check_path
+from ganchroma._files import TEXT, check_path, check_result
 from ganchroma._progress import counter
+from ganchroma._state_checks import STATE
 from ganchroma.scanning import checkpoint, places
 from ganchroma.scanning.checkpoint import Progress
-from ganchroma.scanning.containers import PICTURES
 from ganchroma.scanning.engines import Parts, Unit
 from ganchroma.scanning.measuring import Part, Settings
 from ganchroma.scanning.reading import Reader
-from ganchroma.scanning.records import RecordWriter, check_records, is_part, part_of
+from ganchroma.scanning.records import RECORDS, RecordWriter, check_records, is_part, part_of
 from ganchroma.scanning.result import Scan
 
 SAVE_EVERY = 30.0  # seconds
 
+KINDS = {"out": STATE, "records": RECORDS, "html": TEXT}
 Run = Callable[[Iterator[Unit]], Parts]
 
 
@@ -37,7 +38,7 @@ class Files:
             raise ValueError("resume needs out, the file of the scan that was interrupted")
         self.resume = resume
         self.own: dict[str, str] = {}  # real path -> the argument that names it
-        for name in ("out", "records", "html"):
+        for name in KINDS:
             path = getattr(self, name)
             if path is None:
                 continue
@@ -46,8 +47,6 @@ class Files:
                 raise ValueError(f"{name} is {path}, but there is no folder {folder}; make it first")
             if os.path.isdir(path):
                 raise ValueError(f"{name} is {path}, a folder; accepted: a file")
-            if os.path.splitext(path)[1].lower() in PICTURES:
-                raise ValueError(f"{name} is {path}, the name of a picture; accepted: another ending")
             if os.path.realpath(path) in self.own:
                 raise ValueError(f"{name} is {path}, and so is {self.own[os.path.realpath(path)]}; accepted: two files")
             self.own[os.path.realpath(path)] = name
@@ -59,11 +58,13 @@ class Files:
             _check_free("records", self.records, part_of(self.records), is_part)
 
     def check_apart(self, paths: Sequence[str]) -> None:
-        """Refuse to write over what is scanned; in folders, own files don't count as part of the data."""
+        """Refuse to write over what is scanned, or other data; in folders, own files don't count as part of it."""
         for path in paths:
             name = self.own.get(os.path.realpath(path))
             if name is not None:
                 raise ValueError(f"{name} is {path}, which is scanned; accepted: another file")
+        for name in self.own.values():
+            check_result(getattr(self, name), name, KINDS[name])
 
 
 def _check_free(name: str, path: str, aside: str, is_left: Callable[[str], bool]) -> None:

@@ -312,9 +312,29 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path, monkeypatch):
     assert repr(found) == "Sweep('diverges', 'broken', 'sound': 2 runs, 4 failed, complete=False)"
     with open(tmp_path / "runs.csv") as file:
         assert [(row["name"], row["seed"]) for row in csv.DictReader(file)] == [("sound", "0"), ("sound", "1")]
-    with pytest.warns(RuntimeWarning, match="1 of 1 runs failed"):
-        sweep({"broken": configs["broken"]}, 1, workers=1, out=tmp_path, shown=False)
-    assert (tmp_path / "runs.csv").read_text() == "name,seed\n"
+    table = (tmp_path / "runs.csv").read_text()
+    for folder, text in ((tmp_path, table), (tmp_path / "new", "name,seed\n")):
+        with pytest.warns(RuntimeWarning, match="1 of 1 runs failed"):
+            sweep({"broken": configs["broken"]}, 1, workers=1, out=folder, shown=False)
+        assert (folder / "runs.csv").read_text() == text
+
+
+def test_a_folder_has_one_table_of_all_its_runs(tmp_path):
+    configs = {"a": SMALL, "caf\udce9\r": replace(SMALL, init="identical")}
+    sweep(configs, 2, workers=1, out=tmp_path, shown=False)
+    table = (tmp_path / "runs.csv").read_bytes().splitlines()
+    sweep({"a": SMALL}, 1, workers=1, out=tmp_path, shown=False)
+    assert sorted((tmp_path / "runs.csv").read_bytes().splitlines()) == sorted(table)
+    sweep(configs, 2, workers=1, out=tmp_path, shown=False)
+    assert (tmp_path / "runs.csv").read_bytes().splitlines() == table
+
+
+@pytest.mark.parametrize("text", [b"mine,1\n2,3\n", b"name,seed\na,0,1\n", b'name,seed\n"a', b"name,seed\n\xe9,0\n"])
+def test_no_other_table_is_taken_for_that_of_the_runs(tmp_path, text):
+    (tmp_path / "runs.csv").write_bytes(text)
+    with pytest.raises(ValueError, match=r"out: .*runs\.csv is no table of runs; move it, or take another folder"):
+        sweep({"a": SMALL}, 1, workers=1, out=tmp_path, shown=False)
+    assert os.listdir(tmp_path) == ["runs.csv"]
 
 
 def test_a_missing_package_is_no_failure_of_one_run(monkeypatch):

@@ -1,5 +1,6 @@
 """Many runs: every configuration with every seed, over processes, and the difference that a setting makes."""
 
+import csv
 import hashlib
 import math
 import os
@@ -8,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,10 +116,7 @@ class Sweep:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """The table as a file; one that stands there is replaced as by `ChromaStats.save`."""
-        rows = self.rows()
-        columns = list(dict.fromkeys(["name", "seed", *(key for row in rows for key in row)]))
-        table = [columns, *([row.get(column, "") for column in columns] for row in rows)]
-        write_text(path, "".join(",".join(csv_field(str(value)) for value in line) + "\n" for line in table))
+        _write_rows(path, self.rows())
 
     def plot(self, figure: "Figure | None" = None) -> "Figure":
         """Share, chroma, amplitude and filters over the steps, a line a configuration, as a matplotlib figure.
@@ -178,8 +177,9 @@ def sweep(
     workers : int, optional
         Processes, each working on one thread; by default one a core. 1 runs them here. The results are the same.
     out : path, optional
-        Folder with one folder a run, and ``runs.csv``: a sweep that stopped goes on there. Folders have the names of
-        the configurations, as far as files can have them; where two would be alike, or too long, a checksum is added.
+        Folder with one folder a run, and ``runs.csv``, with the runs of earlier sweeps there too: a sweep that stopped
+        goes on there. Folders have the names of the configurations, as far as files can have them; where two would be
+        alike, or too long, a checksum is added.
     shown : bool
         Whether a progress bar may appear.
 
@@ -213,6 +213,8 @@ def sweep(
     _check_configs(configs)
     chosen = _seeds(seeds)
     folder = None if out is None else check_folder(out, "out")
+    if folder is not None:
+        _read_rows(folder)  # what is wrong with them is said before hours of work
     places = _folder_names(configs)
     jobs = {
         (name, seed): (replace(config, seed=seed), None if folder is None else folder / f"{places[name]}-{seed}")
@@ -233,13 +235,44 @@ def sweep(
     found = Sweep(runs, sum(map(len, runs.values())) == len(jobs), tuple(failures))
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        found.to_csv(folder / "runs.csv")
+        told = {(_written(name), str(seed)) for (name, seed), outcome in done.items() if outcome.history is not None}
+        earlier = [row for row in _read_rows(folder) if (row["name"], row["seed"]) not in told]
+        _write_rows(folder / "runs.csv", [*earlier, *found.rows()])
     for category, text in dict.fromkeys(warning for outcome in done.values() for warning in outcome.warned):
         warnings.warn(text, category, stacklevel=2)
     if failures:
         listed = "".join(f"\n  {failure}" for failure in failures)
         warnings.warn(f"{len(failures)} of {len(jobs)} runs failed:{listed}", RuntimeWarning, stacklevel=2)
     return found
+
+
+def _read_rows(folder: Path) -> list[dict[str, Any]]:
+    """The table in the folder of a sweep; empty where there is none."""
+    path = folder / "runs.csv"
+    if not path.is_file():
+        return []
+    with open(path, encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file, restval="", strict=True)
+        try:
+            rows = list(reader)
+            columns = set(reader.fieldnames or ("name", "seed"))
+            sound = {"name", "seed"} <= columns and not any(None in row for row in rows)
+        except (csv.Error, UnicodeDecodeError):
+            sound = False
+    if not sound:
+        raise ValueError(f"out: {path} is no table of runs; move it, or take another folder")
+    return rows
+
+
+def _write_rows(path: str | os.PathLike[str], rows: list[dict[str, Any]]) -> None:
+    columns = list(dict.fromkeys(["name", "seed", *(key for row in rows for key in row)]))
+    table = [columns, *([row.get(column, "") for column in columns] for row in rows)]
+    write_text(path, "".join(",".join(csv_field(str(value)) for value in line) + "\n" for line in table))
+
+
+def _written(name: str) -> str:
+    """A name as it is read again: `write_text` has escapes for what UTF-8 has not."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _check_configs(configs: Any) -> None:
