@@ -87,8 +87,8 @@ def calibrate_(
             f"{found.ran.name!r} has {module.out_channels} filters in {module.groups} group(s): a head must have three "
             "filters, R, G and B, that see all channels; use ganchroma.calibrate on its numbers"
         )
-    match = found.explained
-    if match is None or not _is(match.layer, module):
+    match = found.match
+    if match is None or not match.explains or not _is(match.layer, module):
         raise ValueError(
             f"the image does not follow from the weight of {found.ran.name!r} and a plain activation alone: use "
             "ganchroma.calibrate on the numbers of what it follows from"

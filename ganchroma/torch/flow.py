@@ -36,7 +36,8 @@ class Step(NamedTuple):
     numbers : tuple
         The plain numbers among its arguments; None where one was left out.
     constant : bool
-        Whether its other arguments are the same for any input: a bias, say.
+        Whether its other arguments are the same for any input: a bias, say. Numbers are not taken for it once the
+        network has read some of what it makes (``.item()``).
     """
 
     place: int
@@ -118,6 +119,7 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
         self.modules: dict[nn.Module, str] = {}
         self.stack: list[str] = []
         self._index = 0
+        self._told: set[int] = set()  # sums that plain numbers were read from
         self._origins: dict[int, _Origin] = {}
         for name, parameter in root.named_parameters():
             self._origins[_memory(parameter)] = _Origin(
@@ -148,6 +150,8 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
     def _follow(self, func: Any, args: Any, kwargs: dict[str, Any], result: Any) -> None:
         name = func._schema.name.partition("::")[2]
         given = _tensors((args, kwargs))
+        if name == "_local_scalar_dense" and given[0].dtype != torch.bool:
+            self._told.update(self.trails(given[0]))
         made = _tensors(result)
         started = self._started(name, args, made)
         if started is not None:
@@ -167,12 +171,13 @@ class Watch(TorchDispatchMode):  # type: ignore[misc]
 
     def _joined(self, given: list[Tensor], name: str, numbers: tuple[float | None, ...]) -> _Origin:
         origins = [self._origins.get(_memory(tensor), _CONSTANT) for tensor in given]
-        step = Step(self._index, name, numbers, sum(not origin.fixed for origin in origins) == 1)
         sums: dict[int, tuple[Step, ...]] = {}
         for origin in origins:
             for index, steps in origin.sums.items():
                 if len(steps) >= len(sums.get(index, ())):
                     sums[index] = steps
+        told = bool(numbers) and not self._told.isdisjoint(sums)
+        step = Step(self._index, name, numbers, sum(not origin.fixed for origin in origins) == 1 and not told)
         fixed = all(origin.fixed for origin in origins)
         return _Origin(
             {index: (*steps, step)[:_MOST_STEPS] for index, steps in sorted(sums.items())},

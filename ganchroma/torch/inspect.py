@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ganchroma._arrays import check_integer, shown
-from ganchroma.activation import ActivationLike, activation_name, parse_activation
+from ganchroma.activation import ActivationLike, is_bounded, parse_activation
 from ganchroma.diagnosis import Diagnosis, ModuleFacts, Rerun, diagnose
 from ganchroma.torch.facts import spectral_norms, untrained_norms
 from ganchroma.torch.finite import is_finite, not_finite_from
@@ -74,7 +74,8 @@ def inspect(
     Diagnosis
         With `.head_name`, the layer that makes the RGB, and `.head_share`, the share of the image's variance that is
         its: where more than an activation and a scale comes after it (skip connections, blends, filters), what changes
-        when its result is replaced by a constant. The picture is judged by itself then.
+        when its result is replaced by a constant. The picture is judged by itself then, as it is where the network
+        scales it by numbers that it learned or read off the picture, or cuts it to another range.
 
     Raises
     ------
@@ -184,7 +185,7 @@ def _range(found: Found, image: NDArray[Any]) -> tuple[Range, str]:
     if image.dtype == "uint8":
         return (0.0, 255.0), ""
     if match is not None:
-        if activation_name(match.layer.activation) in ("tanh", "sigmoid", "clamp"):
+        if is_bounded(match.layer.activation):
             return match.value_range, ""
         own = match.layer.value_range
         scales = scaled(found.steps, own)
@@ -219,7 +220,7 @@ def _facts(network: Network, found: Found, run: Run, remarks: list[str]) -> Modu
             if remark not in remarks:
                 remarks.append(remark)
             return Rerun()
-        if match is None or not match.explains:
+        if found.explained is None or match is None or not match.explains:
             return Rerun(images=image[:, :3])
         return Rerun(match.layer, match.features, image[:, :3])
 

@@ -87,7 +87,7 @@ def known_activations(steps: Sequence[Step]) -> list[tuple[Step, ActivationLike]
             found.append((step, step.name))
         elif step.name == "leaky_relu":
             found.append((step, ("leaky_relu", float(numbers[0]) if numbers else 0.01)))
-        elif step.name in ("hardtanh", "clamp") and (limits := limits_of(step)) is not None:
+        elif step.name in ("hardtanh", "clamp") and np.isfinite(limits := limits_of(step)).all():
             found.append((step, ("clamp", *limits)))
     return found
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from ganchroma.activation import ActivationLike, activation_name
+from ganchroma.activation import ActivationLike, activation_name, is_bounded
 from ganchroma.torch.flow import Step, WeightedSum, watching
 from ganchroma.torch.heads import heads
 from ganchroma.torch.matching import Match, best_match, known_activations
+from ganchroma.torch.ranges import says_the_range
 from ganchroma.torch.untouched import untouched
 
 __all__ = ["Found", "Network", "Run", "check_pictures", "find_head", "read_again"]
@@ -227,8 +228,11 @@ class Found:
 
     @property
     def explained(self) -> Match | None:
-        """The match, if the image follows from it."""
-        return self.match if self.match is not None and self.match.explains else None
+        """The match, if the image follows from it, and black and white of the image do."""
+        if self.match is None or not self.match.explains:
+            return None
+        activation, ends = self.match.layer.activation, None if self.match.normalised else self.match.value_range
+        return self.match if not is_bounded(activation) or says_the_range(self.steps, activation, ends) else None
 
 
 def find_head(network: Network, head: str | nn.Module | None, activation: ActivationLike | None) -> tuple[Found, Run]:
@@ -281,11 +285,11 @@ def read_again(
 ) -> tuple[Match | None, Array]:
     """The same head read in another state of the network (see `Network.run`), and the image."""
     first = network.run(train=train, warm=warm)
-    if found.explained is None:
+    if found.match is None or not found.match.explains:
         return None, to_array(first.image)
     index = list(first.sums)[found.order]
     run = network.run(_to_keep(first, [index]), train=train, warm=warm)
-    return _read(run, index, found.explained.layer.activation), to_array(run.image)
+    return _read(run, index, found.match.layer.activation), to_array(run.image)
 
 
 def _to_keep(run: Run, wanted: Sequence[int]) -> set[int]:

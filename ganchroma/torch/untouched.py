@@ -1,11 +1,13 @@
 """A module as it was: everything that a forward pass may change is put back, also when it raises."""
 
 import random
+import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from inspect import getclosurevars
-from types import FunctionType, MethodType
+from types import FunctionType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,9 @@ from torch.utils._python_dispatch import _disable_current_modes
 __all__ = ["SEEDS", "modules_of", "untouched"]
 
 SEEDS = 2**64  # of PyTorch: 0 to one less
+_MOST_OBJECTS = 100_000  # of one module's attributes; a table of more is none that a forward pass writes
+_SINGLE = (str, bytes, int, float, complex, type(None), type, ModuleType, FunctionType, MethodType, nn.Module)
+_FOREIGN = ("torch", "numpy", "builtins")
 
 
 @contextmanager
@@ -28,9 +33,11 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
     ----------
     modules : torch.nn.Module or callable
         Put back: parameters, buffers, gradients, ``requires_grad``, ``training`` flags, hooks, and all other
-        attributes; of dictionaries, lists, sets and arrays the contents, of random generators the state. Of a function,
-        the modules that it refers to (`modules_of`); likewise whatever else runs a forward in the body. A graph that
-        waits for its backward still can use them. Without any, random states alone.
+        attributes. Of dictionaries, lists, sets, deques, tensors, arrays and plain objects the contents, of random
+        generators the state, at any depth. Left out are what classes, functions, data sets and objects of Python's own
+        or PyTorch's modules (files, locks, loggers, optimizers) hold, and what lies behind 100,000 objects. Of a
+        function, the modules that it refers to (`modules_of`); likewise whatever else runs a forward in the body. A
+        graph that waits for its backward still can use them. Without any, random states alone.
     seed : int, optional
         Below `SEEDS`. Of the random numbers of PyTorch, NumPy and Python in the body.
 
@@ -116,24 +123,46 @@ def _random_states() -> Iterator[None]:
 
 @contextmanager
 def _one(module: nn.Module) -> Iterator[None]:
-    attributes = dict(vars(module))
-    contents = [(value, _copied(value)) for value in attributes.values() if isinstance(value, dict | list | set)]
-    arrays = [(value, value.copy()) for value in attributes.values() if isinstance(value, np.ndarray)]
-    tensors = [_Kept(tensor) for tensor in _tensors(module, attributes)]
-    rewinds = [rewind for value in attributes.values() if (rewind := _rewind(value)) is not None]
+    put_back = _snapshot(vars(module))
     try:
         yield
     finally:
-        for rewind in rewinds:
-            rewind()
-        vars(module).clear()
-        vars(module).update(attributes)
-        for container, copy in contents:
-            _refill(container, copy)
-        for array, values in arrays:
-            array[...] = values
-        for tensor in tensors:
-            tensor.put_back()
+        for restore in put_back:
+            restore()
+
+
+def _snapshot(*roots: Any) -> list[Callable[[], Any]]:
+    """What puts back everything that these hold, however deep; each object once, so that cycles end."""
+    waiting, seen, put_back = list(roots), dict[int, Any](), list[Callable[[], Any]]()
+    while waiting and len(seen) < _MOST_OBJECTS:
+        value = waiting.pop()
+        if id(value) in seen or isinstance(value, _SINGLE):
+            continue
+        seen[id(value)] = value
+        if isinstance(value, Tensor):
+            put_back.append(_Kept(value).put_back)
+        elif isinstance(value, np.ndarray):
+            if value.flags.writeable:
+                put_back.append(partial(np.copyto, value, value.copy()))
+        elif (rewind := _rewind(value)) is not None:
+            put_back.append(rewind)
+        elif isinstance(value, dict | list | set | deque):
+            put_back.append(partial(_refill, value, dict(value) if isinstance(value, dict) else list(value)))
+            waiting += value.values() if isinstance(value, dict) else value
+        elif isinstance(value, tuple):
+            waiting += value
+        elif _is_plain(value):
+            waiting.append(vars(value))
+    return put_back
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether an object is of a user's own making, or a namespace, and no data set."""
+    maker = type(value).__module__.partition(".")[0]
+    own = maker not in _FOREIGN and maker not in sys.stdlib_module_names - {"__main__"}
+    return hasattr(value, "__dict__") and (
+        isinstance(value, SimpleNamespace) or (own and not isinstance(value, torch.utils.data.Dataset))
+    )
 
 
 def _rewind(generator: Any) -> Callable[[], Any] | None:
@@ -147,25 +176,12 @@ def _rewind(generator: Any) -> Callable[[], Any] | None:
     return None
 
 
-def _tensors(module: nn.Module, attributes: dict[str, Any]) -> list[Tensor]:
-    """Parameters, buffers, and the tensors among a module's other attributes and in its dictionaries and lists."""
-    found = [*module.parameters(recurse=False), *module.buffers(recurse=False)]
-    for value in attributes.values():
-        inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else (value,)
-        found += [item for item in inside if isinstance(item, Tensor)]
-    return list({id(tensor): tensor for tensor in found}.values())
-
-
-def _copied(container: Any) -> Any:
-    return dict(container) if isinstance(container, dict) else type(container)(container)
-
-
 def _refill(container: Any, copy: Any) -> None:
     if isinstance(container, list):
         container[:] = copy
         return
     container.clear()
-    container.update(copy)
+    (container.extend if isinstance(container, deque) else container.update)(copy)
 
 
 class _Kept:

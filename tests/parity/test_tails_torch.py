@@ -140,6 +140,50 @@ def test_a_range_that_nothing_states_is_the_likely_one_and_that_is_said(tail, en
     assert not any("is taken for black and white" in note for note in stated.notes)
 
 
+def between(x, low, high):
+    return (x - low) / (high - low)
+
+
+FAINT = {  # what makes a faint tanh visible -> the range of what comes out, and whether it is a guess
+    "limits": (lambda t: (t * 30 + 0.5).clamp(0, 1), (0, 1), False),
+    "limits one by one": (lambda t: (t * 30 + 0.5).clamp(min=0).clamp(max=1), (0, 1), False),
+    "limits, then bytes": (lambda t: (t * 50).clamp(-1, 1).add(1).mul(127.5), (0, 255), False),
+    "limits after std": (lambda t: (t / t.std() / 4).clamp(-1, 1), (-1, 1), False),
+    "std": (lambda t: 0.3 * (t - t.mean()) / t.std(), (-1, 1), True),
+    "its own ends": (lambda t: between(t, t.amin(), t.amax()), (0, 1), True),
+    "its own ends as numbers": (lambda t: between(t, t.amin().item(), t.amax().item()), (0, 1), True),
+    "ends of each channel": (lambda t: between(t, t.amin((0, 2, 3), True), t.amax((0, 2, 3), True)), (0, 1), True),
+    "learned": (lambda t: t * nn.Parameter(torch.tensor(30.0)), (-1, 1), True),
+}
+
+
+@pytest.mark.parametrize("way", FAINT)
+def test_what_makes_a_faint_activation_visible_is_seen(way):
+    stretched, value_range, guessed = FAINT[way]
+    tail = lambda x: stretched(torch.tanh(0.01 * x))  # noqa: E731
+    answer = gch.torch.inspect(Net(tail), latents())
+    display = answer.trace["display"].moments
+    assert display.value_range == value_range
+    assert first(answer) == "healthy"
+    stated = gch.torch.inspect(Net(tail), latents(), value_range=value_range).trace["display"].moments
+    assert display.std_levels == pytest.approx(stated.std_levels, rel=0.02)
+    assert any("pass value_range=" in note for note in answer.notes) == guessed
+
+
+@pytest.mark.parametrize("limits", [(0, 1), (-0.5, 1.5), (-1, 1)])
+def test_limits_that_change_nothing_leave_a_faint_picture_faint(limits):
+    def tail(x):
+        image = torch.tanh(0.01 * x)
+        assert image.mean().item() < 1  # a number that is looked at scales nothing
+        return ((image + 1) / 2).clamp(*limits)
+
+    answer = gch.torch.inspect(Net(tail), latents())
+    assert first(answer) == "flat_amplitude"
+    assert answer.trace["display"].moments.value_range == pytest.approx((0, 1), abs=1e-3)
+    assert "which explains the whole image" in answer.about
+    assert not any("value_range=" in note for note in answer.notes)
+
+
 # -- how it is run --------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,10 @@
 """What `inspect` leaves to a graph that was there before: its backward, its versions, its memory."""
 
 import functools
+from collections import deque
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import ganchroma as gch
@@ -105,6 +108,39 @@ def test_versions_and_memory_stay(method):
         getattr(module, method)()
         assert all(one != other for one, other in zip(before, state(), strict=True))
     assert state() == before
+
+
+class Memory:
+    def __init__(self):
+        self.ema, self.me = torch.zeros(2), self
+
+
+def test_what_is_held_at_any_depth_is_put_back():
+    module = nn.Module()
+    module.bank = deque([0.0], maxlen=2)
+    module.deep = {"a": {"b": torch.zeros(2), "log": []}, "rng": [np.random.default_rng(3)]}
+    module.arrays = [(np.zeros(2), {1})]
+    module.memory, module.space = Memory(), SimpleNamespace(ema=[torch.zeros(2)])
+    expected = np.random.default_rng(3).normal()
+    with untouched(module):
+        module.bank.extend([1.0, 2.0])
+        module.deep["a"]["b"] += 1
+        module.deep["a"]["log"].append(1)
+        module.deep["rng"][0].normal()
+        module.arrays[0][0][:] = 1
+        module.arrays[0][1].add(2)
+        module.memory.ema += 1
+        module.memory.seen = 3
+        module.space.ema[0] += 1
+    assert list(module.bank) == [0.0]
+    assert module.bank.maxlen == 2
+    assert module.deep["a"]["log"] == []
+    assert module.deep["rng"][0].normal() == expected
+    assert module.arrays[0][0].sum() == 0
+    assert module.arrays[0][1] == {1}
+    assert not hasattr(module.memory, "seen")
+    for tensor in (module.deep["a"]["b"], module.memory.ema, module.space.ema[0]):
+        assert tensor.sum() == 0
 
 
 class Trainer:
