@@ -14,7 +14,7 @@ from ganchroma.diagnosis import Diagnosis, ModuleFacts, Rerun, diagnose
 from ganchroma.torch.facts import spectral_norms, untrained_norms
 from ganchroma.torch.finite import is_finite, not_finite_from
 from ganchroma.torch.learning import learning_signs
-from ganchroma.torch.ranges import likely_range, range_after, scaled
+from ganchroma.torch.ranges import is_usual, likely_range, range_after, scaled
 from ganchroma.torch.search import Found, Network, Run, find_head, read_again, to_array
 from ganchroma.torch.untouched import SEEDS
 
@@ -185,9 +185,10 @@ def _range(found: Found, image: NDArray[Any]) -> tuple[Range, str]:
     if image.dtype == "uint8":
         return (0.0, 255.0), ""
     if match is not None:
-        if is_bounded(match.layer.activation):
-            return match.value_range, ""
         own = match.layer.value_range
+        if is_bounded(match.layer.activation):
+            sure = match.value_range == own or is_usual(match.value_range)
+            return match.value_range, "" if sure else "numbers scale the image after its activation"
         scales = scaled(found.steps, own)
         return (likely_range(image) if scales == own else scales), "nothing bounds the image's values"
     bounded = range_after(found.steps)

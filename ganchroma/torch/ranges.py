@@ -11,7 +11,7 @@ from ganchroma._images import is_value_range
 from ganchroma.activation import ActivationLike, activation_name
 from ganchroma.torch.flow import Step
 
-__all__ = ["likely_range", "limits_of", "range_after", "says_the_range", "scaled"]
+__all__ = ["is_usual", "likely_range", "limits_of", "range_after", "says_the_range", "scaled"]
 
 Range = tuple[float, float]
 _BOUNDED: dict[str, Range] = {"tanh": (-1, 1), "sigmoid": (0, 1), "_softmax": (0, 1), "sin": (-1, 1), "erf": (-1, 1)}
@@ -55,7 +55,7 @@ def limits_of(step: Step) -> Range:
 
 def _within(limits: Range, ends: Range | None) -> Range | None:
     """The range after a clamp: its limits if pictures have such, else what it leaves of `ends`."""
-    if ends is None or _is_usual(limits):
+    if ends is None or is_usual(limits):
         return limits if is_value_range(*limits) else None
     low, high = max(limits[0], ends[0]), min(limits[1], ends[1])
     return (low, high) if is_value_range(low, high) else ends
@@ -72,11 +72,11 @@ def says_the_range(steps: Sequence[Step], activation: ActivationLike, ends: Rang
     if ends is None:
         return all(step.constant for step in after)
     plain = all(step.constant and step.numbers and step.name in (*_SCALING, "clamp") for step in after)
-    if not (plain or _is_usual(ends)):
+    if not (plain or is_usual(ends)):
         return False
     bounded = range_after(steps)
     known = [ends] if bounded is None else [ends, bounded]
-    best = min(known, key=lambda ends: (not _is_usual(ends), ends[1] - ends[0]))
+    best = min(known, key=lambda ends: (not is_usual(ends), ends[1] - ends[0]))
     return _are_close(ends, best)
 
 
@@ -88,7 +88,7 @@ def _steps_after(steps: Sequence[Step], activation: ActivationLike) -> list[Step
     return [step for step in steps[start:] if step.name not in _KEEPING]
 
 
-def _is_usual(ends: Range) -> bool:
+def is_usual(ends: Range) -> bool:
     """Whether black and white are where pictures have them."""
     return any(_are_close(ends, usual) for usual in _USUAL)
 

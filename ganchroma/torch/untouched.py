@@ -1,6 +1,7 @@
 """A module as it was: everything that a forward pass may change is put back, also when it raises."""
 
 import random
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ __all__ = ["SEEDS", "modules_of", "untouched"]
 SEEDS = 2**64  # of PyTorch: 0 to one less
 _MOST_OBJECTS = 100_000  # of one module's attributes; a table of more is none that a forward pass writes
 _SINGLE = (str, bytes, int, float, complex, type(None), type, ModuleType, FunctionType, MethodType, nn.Module)
-_FOREIGN = ("torch", "numpy", "builtins")
+_INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 
 
 @contextmanager
@@ -35,7 +36,7 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
         Put back: parameters, buffers, gradients, ``requires_grad``, ``training`` flags, hooks, and all other
         attributes. Of dictionaries, lists, sets, deques, tensors, arrays and plain objects the contents, of random
         generators the state, at any depth. Left out are what classes, functions, data sets and objects of Python's own
-        or PyTorch's modules (files, locks, loggers, optimizers) hold, and what lies behind 100,000 objects. Of a
+        and of installed modules (files, locks, loggers, optimizers) hold, and what lies behind 100,000 objects. Of a
         function, the modules that it refers to (`modules_of`); likewise whatever else runs a forward in the body. A
         graph that waits for its backward still can use them. Without any, random states alone.
     seed : int, optional
@@ -123,7 +124,8 @@ def _random_states() -> Iterator[None]:
 
 @contextmanager
 def _one(module: nn.Module) -> Iterator[None]:
-    put_back = _snapshot(vars(module))
+    own = (*module.parameters(recurse=False), *module.buffers(recurse=False))  # TorchScript's are no attributes
+    put_back = _snapshot(vars(module), *own)
     try:
         yield
     finally:
@@ -157,12 +159,13 @@ def _snapshot(*roots: Any) -> list[Callable[[], Any]]:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether an object is of a user's own making, or a namespace, and no data set."""
-    maker = type(value).__module__.partition(".")[0]
-    own = maker not in _FOREIGN and maker not in sys.stdlib_module_names - {"__main__"}
-    return hasattr(value, "__dict__") and (
-        isinstance(value, SimpleNamespace) or (own and not isinstance(value, torch.utils.data.Dataset))
-    )
+    """Whether an object is a namespace, or of a class in files of the user's own, and no data set."""
+    if isinstance(value, SimpleNamespace):
+        return True
+    maker = type(value).__module__
+    package, file = maker.partition(".")[0], getattr(sys.modules.get(maker), "__file__", None) or ""
+    own = package == "__main__" or not (package in sys.stdlib_module_names or _INSTALLED.search(file))
+    return own and hasattr(value, "__dict__") and not isinstance(value, torch.utils.data.Dataset)
 
 
 def _rewind(generator: Any) -> Callable[[], Any] | None:

@@ -273,3 +273,14 @@ def test_no_warning_is_let_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         gch.torch.inspect(Net(run=in_another_space), latents())
+
+
+@pytest.mark.parametrize(("scale", "told"), [(30.0, True), (0.5, True), (1.0, False), (127.5, False)])
+def test_an_unusual_black_and_white_is_told(scale, told):
+    """Numbers of the network's own make it: they may be meant, and what is shown may be seen otherwise."""
+    shift = 127.5 if scale == 127.5 else 0.0
+    answer = gch.torch.inspect(Net(lambda x: torch.tanh(x) * scale + shift), latents())
+    assert answer.trace["display"].moments.value_range == pytest.approx(
+        (shift - scale, shift + scale), abs=1e-3 * scale
+    )
+    assert any("pass value_range=" in note for note in answer.notes) == told
