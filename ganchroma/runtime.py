@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -117,15 +117,19 @@ def interruptible(work: Callable[[], Result]) -> Result:
     """
     done: list[Result] = []
     failed: list[BaseException] = []
+    over = Event()
 
     def run() -> None:
         try:
             done.append(work())
         except BaseException as error:
             failed.append(error)
+        finally:
+            over.set()
 
-    thread = Thread(target=run)
+    thread = Thread(target=run, daemon=False)
     thread.start()
+    over.wait()  # Python 3.11 forgets a thread whose `join` is interrupted, and ends without it
     thread.join()
     if failed:
         raise failed[0]

@@ -9,6 +9,7 @@ times that, for code that sanitizers watch. `pytest -m slow -rP` prints the time
 import contextlib
 import signal
 import sys
+import textwrap
 import time
 import timeit
 
@@ -299,3 +300,25 @@ def test_the_program_says_so_while_it_is_imported():
     )
     result = run_python(code)
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "interrupted\n")
+
+
+@pytest.mark.scenario("interrupts")
+def test_the_program_ends_after_what_it_no_longer_waits_for():
+    """Under NumPy's code the interpreter would be taken down, and crash."""
+    code = """
+    import signal, threading, time
+    from ganchroma.runtime import interruptible
+
+    def work():
+        time.sleep(0.1)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        time.sleep(0.5)
+        print("done", flush=True)
+
+    try:
+        interruptible(work)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    """
+    result = run_python(textwrap.dedent(code))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "interrupted\ndone\n", "")
