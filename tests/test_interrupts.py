@@ -1,9 +1,9 @@
 """Ctrl-C ends whatever the core is doing within 200 ms, however little of it is done.
 
 Each call here takes a second to years, on a slow machine. A signal comes a moment after it began; it must not have run
-to its end first. A busy machine stretches the time after it: that is divided by what the call was stretched, which its
-thread's processor time shows, and one try in time is enough. The slow tests hold what is promised, the others several
-times that, for code that sanitizers watch. `pytest -m slow -rP` prints the times.
+to its end first. A busy machine stretches the time after it: that is divided by what the call was stretched, which the
+processor time of all its threads shows, and one try in time is enough. The slow tests hold what is promised, the others
+several times that, for code that sanitizers watch. `pytest -m slow -rP` prints the times.
 """
 
 import contextlib
@@ -148,12 +148,12 @@ def interrupted(call, after):
     came, results = [], []
 
     def press(*_):
-        came.extend((time.perf_counter(), time.thread_time()))
+        came.extend((time.perf_counter(), time.process_time()))
         raise KeyboardInterrupt
 
     function, *arguments = call
     before = signal.signal(signal.SIGALRM, press)
-    start, worked = time.perf_counter(), time.thread_time()
+    start, worked = time.perf_counter(), time.process_time()
     try:
         with contextlib.suppress(KeyboardInterrupt):
             signal.setitimer(signal.ITIMER_REAL, after)
