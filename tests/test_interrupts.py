@@ -322,3 +322,14 @@ def test_the_program_ends_after_what_it_no_longer_waits_for():
     """
     result = run_python(textwrap.dedent(code))
     assert (result.returncode, result.stdout, result.stderr) == (0, "interrupted\ndone\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.scenario("interrupts")
+def test_a_metric_of_many_pictures_ends_in_time():
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("torchmetrics")
+    metric = gch.torch.ChromaMetric((0, 1))
+    for pictures in (torch.full((), 0.5, dtype=torch.float64), torch.full((3, 1, 1), torch.nan)):
+        for after in (0.02, 0.3):
+            assert_ends_in_time((metric.update, pictures.expand(150, 3, 1000, 1000)), after, PROMISED)

@@ -14,6 +14,7 @@ except ImportError as error:
     raise ImportError("ganchroma.torch.ChromaMetric needs TorchMetrics: pip install torchmetrics") from error
 
 from ganchroma import _sums
+from ganchroma._arrays import chosen_of
 from ganchroma._images import check_value_range
 from ganchroma.color import Rule, parse_rule
 from ganchroma.stats import _MIXED_SIZES, ChromaStats
@@ -92,9 +93,8 @@ class ChromaMetric(Metric):  # type: ignore[misc]
         pixels = to_array(images)
         is_bytes = images.dtype == torch.uint8
         if not is_bytes and pixels.ndim == 4:
-            seen = np.asarray(np.isfinite(pixels).all(axis=1)).any(axis=(1, 2))
-            if not seen.all():
-                pixels = pixels[seen]
+            seen = [np.isfinite(picture).all(axis=0).any() for picture in pixels]
+            pixels = chosen_of(pixels, np.array(seen, np.bool_))
         state = ChromaStats(None if is_bytes else self.value_range, quantize=self.quantize).update(pixels).state()
         device = self.counts.device
         self.counts += torch.from_numpy(state["counts"]).to(device)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from ganchroma._arrays import copy
 from ganchroma.activation import ActivationLike, activation_name, is_bounded
 from ganchroma.torch.flow import Step, WeightedSum, watching
 from ganchroma.torch.heads import heads
@@ -338,7 +339,12 @@ def to_array(tensor: Tensor) -> Array:
     """A tensor's numbers, on the CPU: float64 as it is, bytes as they are, all else as float32."""
     tensor = tensor.detach().cpu()
     kept = tensor if tensor.dtype in (torch.float64, torch.uint8) else tensor.float()
-    return np.ascontiguousarray(kept.resolve_conj().resolve_neg().numpy())
+    array: Array = kept.resolve_conj().resolve_neg().numpy()
+    if array.flags.c_contiguous:
+        return array
+    made = np.empty(array.shape, array.dtype)
+    copy(array, made)
+    return made
 
 
 def _images_to_read(images: int, arguments: tuple[Any, ...]) -> int:
