@@ -74,7 +74,8 @@ class ChromaMetric(Metric):  # type: ignore[misc]
     ) -> None:
         super().__init__(**options)
         parse_rule(quantize, "quantize")
-        self.value_range, self.quantize = check_value_range(value_range), quantize
+        low, high = check_value_range(value_range)
+        self.value_range, self.quantize = (low + 0.0, high + 0.0), quantize  # -0.0 would be named otherwise than 0.0
         empty = ChromaStats(self.value_range).state()
         self.add_state("counts", torch.from_numpy(empty["counts"]), dist_reduce_fx="sum")
         self.add_state("sums", torch.from_numpy(empty["sums"]), dist_reduce_fx="sum")

@@ -3,12 +3,13 @@
 import random
 import re
 import sys
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from inspect import getclosurevars
-from types import FunctionType, MethodType, ModuleType, SimpleNamespace
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils._python_dispatch import _disable_current_modes
+
+from ganchroma._torch_stream import TorchGenerator
 
 __all__ = ["SEEDS", "modules_of", "untouched"]
 
@@ -34,11 +37,12 @@ def untouched(*modules: Any, seed: int | None = None) -> Iterator[None]:
     ----------
     modules : torch.nn.Module or callable
         Put back: parameters, buffers, gradients, ``requires_grad``, ``training`` flags, hooks, and all other
-        attributes. Of dictionaries, lists, sets, deques, tensors, arrays and plain objects the contents, of random
-        generators the state, at any depth. Left out are what classes, functions, data sets and objects of Python's own
-        and of installed modules (files, locks, loggers, optimizers) hold, and what lies behind 100,000 objects. Of a
-        function, the modules that it refers to (`modules_of`); likewise whatever else runs a forward in the body. A
-        graph that waits for its backward still can use them. Without any, random states alone.
+        attributes. Of dictionaries, lists, sets, deques, tensors, arrays, byte arrays and plain objects the contents,
+        of random generators the state, at any depth. Left out are what classes, functions, data sets and objects of
+        Python's own and of installed modules (files, locks, loggers, optimizers) hold, and what lies behind 100,000
+        objects. Of a function, the modules that it refers to (`modules_of`). Any other module, one in a plain list too,
+        only if it is called in the body and none of the given ones is compiled. A graph that waits for its backward
+        still can use them. Without any, random states alone.
     seed : int, optional
         Below `SEEDS`. Of the random numbers of PyTorch, NumPy and Python in the body.
 
@@ -146,37 +150,68 @@ def _snapshot(*roots: Any) -> list[Callable[[], Any]]:
         elif isinstance(value, np.ndarray):
             if value.flags.writeable:
                 put_back.append(partial(np.copyto, value, value.copy()))
+            if value.dtype.hasobject:
+                waiting += np.asarray(value).ravel().tolist()
+            if isinstance(value, np.ma.MaskedArray):
+                waiting.append(vars(value))  # there its mask is
         elif (rewind := _rewind(value)) is not None:
             put_back.append(rewind)
         elif isinstance(value, dict | list | set | deque):
             put_back.append(partial(_refill, value, dict(value) if isinstance(value, dict) else list(value)))
-            waiting += value.values() if isinstance(value, dict) else value
-        elif isinstance(value, tuple):
+            waiting += (*value, *value.values()) if isinstance(value, dict) else value
+        elif isinstance(value, bytearray | array):
+            put_back.append(partial(value.__setitem__, slice(None), value[:]))
+        elif isinstance(value, tuple | frozenset):
             waiting += value
-        elif _is_plain(value):
-            waiting.append(vars(value))
+        if _is_own(value):
+            if type(value).__dictoffset__:  # it has a __dict__; its own __getattr__ is not asked
+                waiting.append(vars(value))
+            put_back.append(partial(_set_slots, value, held := _slots(value)))
+            waiting += held.values()
     return put_back
 
 
-def _is_plain(value: Any) -> bool:
+def _is_own(value: Any) -> bool:
     """Whether an object is a namespace, or of a class in files of the user's own, and no data set."""
     if isinstance(value, SimpleNamespace):
         return True
     maker = type(value).__module__
     package, file = maker.partition(".")[0], getattr(sys.modules.get(maker), "__file__", None) or ""
     own = package == "__main__" or not (package in sys.stdlib_module_names or _INSTALLED.search(file))
-    return own and hasattr(value, "__dict__") and not isinstance(value, torch.utils.data.Dataset)
+    return own and not isinstance(value, torch.utils.data.Dataset)
+
+
+def _slots(value: Any) -> dict[MemberDescriptorType, Any]:
+    """What an object holds in ``__slots__``, but for those that are not set."""
+    held = dict[MemberDescriptorType, Any]()
+    for slot in _slots_of(type(value)):
+        with suppress(AttributeError):
+            held[slot] = slot.__get__(value)
+    return held
+
+
+def _slots_of(maker: type) -> list[MemberDescriptorType]:
+    written = [vars(part) for part in maker.__mro__ if "__slots__" in vars(part)]  # in Python: C's may refuse to be set
+    return [slot for part in written for slot in part.values() if isinstance(slot, MemberDescriptorType)]
+
+
+def _set_slots(value: Any, held: dict[MemberDescriptorType, Any]) -> None:
+    for slot in _slots_of(type(value)):
+        slot.__set__(value, held.get(slot))
+        if slot not in held:
+            slot.__delete__(value)
 
 
 def _rewind(generator: Any) -> Callable[[], Any] | None:
     """What brings a generator of random numbers back to where it is; None if it is none."""
-    if isinstance(generator, torch.Generator | np.random.RandomState):
+    if isinstance(generator, torch.Generator | TorchGenerator):
         return partial(generator.set_state, generator.get_state())
+    if isinstance(generator, np.random.RandomState):
+        return partial(generator.set_state, generator.get_state(legacy=False))
     if isinstance(generator, random.Random):
         return partial(generator.setstate, generator.getstate())
-    if isinstance(generator, np.random.Generator):
-        return partial(setattr, generator.bit_generator, "state", generator.bit_generator.state)
-    return None
+    bits = generator.bit_generator if isinstance(generator, np.random.Generator) else generator
+    return partial(setattr, bits, "state", bits.state) if isinstance(bits, np.random.BitGenerator) else None
 
 
 def _refill(container: Any, copy: Any) -> None:

@@ -129,6 +129,13 @@ def test_a_checkpoint_of_other_settings_is_refused():
     assert other.stats() == saved.stats()
 
 
+def test_a_zero_of_either_sign_is_the_same_setting():
+    saved, other = gch.torch.ChromaMetric((-0.0, 1)), gch.torch.ChromaMetric((0, 1))
+    for metric in (saved, other):
+        metric.persistent(True)
+    other.load_state_dict(saved.state_dict())
+
+
 def test_wrong_pictures():
     metric = gch.torch.ChromaMetric()
     with pytest.raises(TypeError, match="images must be a tensor"):

@@ -1,7 +1,9 @@
 """What `inspect` leaves to a graph that was there before: its backward, its versions, its memory."""
 
 import functools
+from array import array
 from collections import deque
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
@@ -141,6 +143,90 @@ def test_what_is_held_at_any_depth_is_put_back():
     assert not hasattr(module.memory, "seen")
     for tensor in (module.deep["a"]["b"], module.memory.ema, module.space.ema[0]):
         assert tensor.sum() == 0
+
+
+@dataclass(slots=True)
+class Slotted:
+    ema: torch.Tensor = field(default_factory=lambda: torch.zeros(2))
+    steps: int = 0
+    seen: int = field(init=False)  # not set yet
+
+
+class Wrapped(Slotted):  # has a __dict__ besides
+    pass
+
+
+class Table(dict):
+    pass
+
+
+class Sealed(dict):
+    __slots__ = ()
+    __getattr__ = dict.__getitem__
+
+
+@pytest.mark.parametrize("kind", [Slotted, Wrapped])
+def test_slots_are_put_back(kind):
+    module = nn.Module()
+    module.held = [kind()]
+    (held,) = module.held
+    with untouched(module):
+        held.ema += 1
+        held.ema, held.seen = torch.ones(3), 1
+        del held.steps
+    assert held.ema.tolist() == [0, 0]
+    assert held.steps == 0
+    assert not hasattr(held, "seen")
+
+
+def test_what_arrays_and_own_dictionaries_hold_is_put_back():
+    module = nn.Module()
+    module.objects = np.array([None, [0]], object)
+    module.fields = np.array([(1, [0])], [("number", int), ("log", object)])
+    module.masked = np.ma.array([1, 2]), np.ma.array([1, 2], mask=[False, True])
+    module.bytes, module.numbers = bytearray(b"ab"), array("d", [0.0])
+    module.table, module.sealed = Table(a=1), Sealed(a=[])
+    module.frozen = frozenset({Memory()})
+    (key,) = module.frozen
+    module.table.log = []
+    with untouched(module):
+        module.objects[1].append(1)
+        module.objects[0] = 1
+        module.fields["log"][0].append(1)
+        module.masked[0][0], module.masked[1][1] = np.ma.masked, 5
+        module.bytes += b"c"
+        module.numbers.append(1.0)
+        module.table.log.append(1)
+        module.table.new = 1
+        module.sealed.a.append(1)
+        key.ema += 1
+    assert module.objects.tolist() == [None, [0]]
+    assert module.fields.tolist() == [(1, [0])]
+    assert [masked.tolist() for masked in module.masked] == [[1, 2], [1, None]]
+    assert [masked.data.tolist() for masked in module.masked] == [[1, 2], [1, 2]]
+    assert module.bytes == b"ab"
+    assert module.numbers.tolist() == [0.0]
+    assert vars(module.table) == {"log": []}
+    assert module.sealed == {"a": []}
+    assert key.ema.tolist() == [0, 0]
+
+
+random_generators = {
+    "ours": (gch.TorchGenerator, lambda stream: stream.randperm(9).tolist()),
+    "bits": (np.random.PCG64, lambda stream: stream.random_raw()),
+    "old": (np.random.RandomState, lambda stream: stream.normal()),  # it keeps every other number for later
+    "old around bits": (lambda seed: np.random.RandomState(np.random.PCG64(seed)), lambda stream: stream.normal()),
+}
+
+
+@pytest.mark.parametrize("kind", random_generators)
+def test_random_generators_are_put_back(kind):
+    make, draw = random_generators[kind]
+    module = nn.Module()
+    module.stream, fresh = make(3), make(3)
+    with untouched(module):
+        draw(module.stream)
+    assert [draw(module.stream) for _ in range(2)] == [draw(fresh) for _ in range(2)]
 
 
 class Trainer:
