@@ -87,11 +87,22 @@ def open_member(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo") -> IO[byte
 
 
 def check_path(path: Any, name: str = "path") -> str:
-    """`path` as a string, or a TypeError that names the argument: an integer would be taken for an open file."""
+    """`path` as a string, or an error that names the argument: an integer would be taken for an open file.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a string nor a path.
+    ValueError
+        If it has a NUL character, which no file's name has.
+    """
     try:
-        return os.fsdecode(path)
+        given = os.fsdecode(path)
     except TypeError:
         raise TypeError(f"{name} must be a string or a path, got {path!r}") from None
+    if "\0" in given:
+        raise ValueError(f"{name} is {given!r}, which has a NUL character; accepted: a path without")
+    return given
 
 
 class Result(NamedTuple):
