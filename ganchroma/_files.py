@@ -1,5 +1,6 @@
 """Files: written so that a reader never sees half of one, read with errors that name the file and the reason."""
 
+import codecs
 import errno
 import math
 import os
@@ -32,7 +33,8 @@ PICTURES = frozenset(f".{name}" for name in _NAMES.split())
 ARCHIVES = (".tar", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 ARRAYS = (".npy", ".npz", ".safetensors")
 _DATA = {"a picture": (*PICTURES, ".svg"), "arrays": ARRAYS, "an archive": ARCHIVES}
-_BEGINNING = 4096  # bytes: compressed or not, numbers have a zero among so many
+_BEGINNING = 4096  # bytes: compressed or not, numbers have among so many a zero or what is no UTF-8
+_NETPBM = re.compile(rb"P[1-7Ff]\s")  # such pictures may be text throughout
 
 
 def check_unpacked(size: int, packed: int) -> None:
@@ -87,11 +89,22 @@ def open_member(archive: "zipfile.ZipFile", entry: "zipfile.ZipInfo") -> IO[byte
 
 
 def check_path(path: Any, name: str = "path") -> str:
-    """`path` as a string, or a TypeError that names the argument: an integer would be taken for an open file."""
+    """`path` as a string, or an error that names the argument: an integer would be taken for an open file.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a string nor a path.
+    ValueError
+        If it has a NUL character, which no file's name has.
+    """
     try:
-        return os.fsdecode(path)
+        given = os.fsdecode(path)
     except TypeError:
         raise TypeError(f"{name} must be a string or a path, got {path!r}") from None
+    if "\0" in given:
+        raise ValueError(f"{name} is {given!r}, which has a NUL character; accepted: a path without")
+    return given
 
 
 class Result(NamedTuple):
@@ -113,9 +126,14 @@ class Result(NamedTuple):
 
 
 def is_text(path: str) -> bool:
-    """Whether a file is neither pictures nor arrays, as far as its beginning tells."""
+    """Whether a file is UTF-8, and neither pictures nor arrays, as far as its beginning tells."""
     with open_regular(path) as file:
-        return b"\0" not in file.read(_BEGINNING)
+        beginning = file.read(_BEGINNING)
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)  # which may end within a character
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in beginning and not _NETPBM.match(beginning)
 
 
 TEXT = Result("text", is_text)
@@ -127,12 +145,15 @@ def check_result(path: Any, name: str, kind: Result = TEXT) -> str:
     Raises
     ------
     TypeError, ValueError
-        If it is no path, has the ending of data, or a file stands there that is neither text nor of this kind.
+        If it is no path, it or what it links to has the ending of data, or a file stands there that is neither text
+        nor of this kind.
     """
     given = check_path(path, name)
-    for what, endings in _DATA.items():
-        if given.lower().endswith(endings) and not (kind.ending and given.lower().endswith(kind.ending)):
-            raise ValueError(f"{name} is {given}, the name of {what}; accepted: another ending")
+    target = os.path.realpath(given)
+    for file, told in ((given, given), (target, f"{given}, a link to {target}")):
+        for what, endings in _DATA.items():
+            if file.lower().endswith(endings) and not (kind.ending and file.lower().endswith(kind.ending)):
+                raise ValueError(f"{name} is {told}, the name of {what}; accepted: another ending")
     if os.path.isfile(given) and not (is_text(given) or kind.is_one(given)):
         raise ValueError(f"{name} is {given}, which holds no {kind.holds}; accepted: a new file, or one that does")
     return given

@@ -163,6 +163,9 @@ def test_paths_are_no_numbers(tmp_path):
             stats.save(path)
         with pytest.raises(TypeError, match=rf"^path must be a string or a path, got {path}$"):
             gch.ChromaStats.load(path)
+    for call in (stats.save, gch.ChromaStats.load):
+        with pytest.raises(ValueError, match=r"^path is 'a\\x00b', which has a NUL character; accepted: "):
+            call("a\0b")
     for name in (str(tmp_path / "a.npz"), tmp_path / "b.npz", bytes(tmp_path / "c.npz")):
         stats.save(name)
         assert gch.ChromaStats.load(name) == stats

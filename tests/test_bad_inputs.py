@@ -48,6 +48,7 @@ RESULTS = {
     "the name of a picture": "new.png",
     "the name of arrays": "new.safetensors",
     "arrays": "set/arrays",
+    "a NUL character": "a\0b",
     "a pair": ("a", "b"),
 }
 

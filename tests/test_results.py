@@ -10,6 +10,7 @@ from support import smooth_picture
 
 import ganchroma as gch
 from ganchroma import cli
+from ganchroma._files import write_text
 
 Image = pytest.importorskip("PIL.Image")
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 3, 16, 16), np.uint8)
@@ -94,6 +95,36 @@ def test_no_function_takes_data_for_a_result(folder):
         with pytest.raises(ValueError, match=r"path is a\.png, the name of a picture; accepted: another ending"):
             write("a.png")
     assert contents(folder) == before
+
+
+UNLIKE_TEXT = {
+    "a PPM": b"P6 32 32 255\n" + bytes([90]) * 3072,
+    "a PGM in digits": b"P2\n2 1\n255\n90 91\n",
+    "floats": np.full(999, np.pi, np.float32).tobytes(),
+    "zeros": bytes(3072),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE_TEXT)
+def test_data_without_a_telling_name_are_not_lost(tmp_path, case):
+    (tmp_path / "data").write_bytes(UNLIKE_TEXT[case])
+    with pytest.raises(ValueError, match="data, which holds no text; accepted: a new file"):
+        write_text(tmp_path / "data", "new")
+    assert (tmp_path / "data").read_bytes() == UNLIKE_TEXT[case]
+
+
+def test_text_is_replaced_wherever_its_beginning_ends(tmp_path):
+    for first in range(3):
+        (tmp_path / "text").write_text("P6" + "." * first + "\N{BULLET}" * 2000, encoding="utf-8")
+        write_text(tmp_path / "text", "new")
+    assert (tmp_path / "text").read_text() == "new"
+
+
+def test_a_link_to_the_name_of_a_picture_is_refused(tmp_path):
+    os.symlink("new.png", tmp_path / "page.html")
+    with pytest.raises(ValueError, match=r"page\.html, a link to .*new\.png, the name of a picture; accepted: another"):
+        write_text(tmp_path / "page.html", "new")
+    assert not (tmp_path / "new.png").exists()
 
 
 @pytest.mark.parametrize("more", ["images", "version"])
