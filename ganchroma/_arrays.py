@@ -8,7 +8,9 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ FLOATS = ("float16", "float32", "float64")
 _MOST = sys.float_info.max
 _MOST_ITEMS, _MOST_LEVELS = 100, 4  # of a list are looked through for what is wrong
 _MOST_DIMENSIONS = 64  # that NumPy reads
+_SINGLE = (float, int, complex, str, bytes, np.generic)
 
 _LINE = 64
 _LARGE = 1 << 22  # bytes
@@ -87,13 +90,45 @@ def _read(value: Any, name: str) -> NDArray[Any]:
 
 
 def refuse_masked(value: Any, name: str, levels: int = _MOST_DIMENSIONS) -> None:
-    """A TypeError for a masked array, and for lists of such: NumPy would read what is under the mask."""
+    """A TypeError for a masked array, and for sequences of what is one or is read as one: NumPy would read under it."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array; pass {name}.filled(value), with NaN for what should not count")
-    held = set(map(type, value)) if isinstance(value, list | tuple) and levels > 0 else ()
-    if any(issubclass(kind, list | tuple | np.ma.MaskedArray) for kind in held):
-        for place, item in enumerate(value):
-            refuse_masked(item, f"{name}[{place}]", levels - 1)
+    items = _items(value) if levels > 0 else ()
+    if not all(map(_never_masked, set(map(type, items)))):
+        for place, item in enumerate(items):
+            inner = f"{name}[{place}]"
+            if hasattr(type(item), "__array__") and (array := _array_of(item)) is not item:
+                refuse_masked(array, f"numpy.asanyarray({inner})", 0)
+            else:
+                refuse_masked(item, inner, levels - 1)
+
+
+def _never_masked(kind: type) -> bool:
+    if issubclass(kind, np.ndarray):
+        return not issubclass(kind, np.ma.MaskedArray)
+    return issubclass(kind, _SINGLE) or kind.__module__.split(".")[0] == "torch"
+
+
+def _items(value: Any) -> Sequence[Any]:
+    """What NumPy would go through one by one; nothing if `value` is no sequence, or fails as one: NumPy tells."""
+    if isinstance(value, list | tuple):
+        return value
+    kind = type(value)
+    if isinstance(value, str) or hasattr(kind, "__array__") or not hasattr(kind, "__getitem__"):
+        return ()
+    with suppress(TypeError):
+        memoryview(value)
+        return ()
+    with suppress(Exception):
+        return list(islice(value, len(value)))
+    return ()
+
+
+def _array_of(value: Any) -> Any:
+    """What NumPy reads in place of one item; None if it can't."""
+    with suppress(Exception):
+        return np.asanyarray(value)
+    return None
 
 
 def _described(value: Any) -> str:

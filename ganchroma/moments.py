@@ -297,10 +297,11 @@ def _as_floats(value: Any, name: str) -> NDArray[np.float64]:
     """A new array of `value`, which must be made of real numbers."""
     refuse_masked(value, name)
     try:
-        given = np.asarray(value)
+        given = np.asanyarray(value)  # what it makes of itself may be masked
+        refuse_masked(given, f"numpy.asanyarray({name})")
         if given.dtype.kind not in "biufO":
             raise TypeError(f"they are {given.dtype}")
-        return given.astype(np.float64)
+        return np.asarray(given).astype(np.float64)
     except OverflowError:
         raise ValueError(f"{name} is beyond the largest float64, {sys.float_info.max:.4g}") from None
     except (TypeError, ValueError, RuntimeError) as error:

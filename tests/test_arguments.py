@@ -124,6 +124,9 @@ def test_moments_do_not_read_under_a_mask():
     for records, name in ((np.ma.zeros((2, 11)), "records"), ([np.zeros(11), np.ma.zeros(11)], r"records\[1\]")):
         with pytest.raises(TypeError, match=f"^{name} is a masked array"):
             gch.ColorMoments.from_images_records(records, (0, 1))
+    read = type("", (), {"__array__": lambda self, dtype=None, copy=None: masked})()
+    with pytest.raises(TypeError, match=r"^covariance .*: numpy\.asanyarray\(covariance\) is a masked array"):
+        gch.ColorMoments(1, np.zeros(3), read, (0, 1))
 
 
 @pytest.mark.parametrize(

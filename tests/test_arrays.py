@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import UserList, deque
 from fractions import Fraction
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -107,6 +108,11 @@ class _Masked:
         return np.ma.masked_all(3)
 
 
+class _Failing(UserList):
+    def __iter__(self):
+        raise ValueError("it fails")
+
+
 _ENDLESS = [1.0]
 _ENDLESS.append(_ENDLESS)
 REFUSED = {
@@ -130,6 +136,10 @@ REFUSED = {
     "a list of masked": ([np.ma.masked_invalid([1.0, np.nan])], TypeError, r"x\[0\] is a masked array"),
     "masked far within": ([[], [[[1.0], (np.ma.masked_all(1),)]]], TypeError, r"x\[1\]\[0\]\[1\]\[0\] is a masked"),
     "masked behind many": ([[1.0]] * 200 + [np.ma.masked_all(1)], TypeError, r"x\[200\] is a masked array"),
+    "a deque of masked": (deque([np.ma.masked_all(1)]), TypeError, r"x\[0\] is a masked array"),
+    "a sequence in a list": ([UserList([[1.0], np.ma.masked_all(1)])], TypeError, r"x\[0\]\[1\] is a masked array"),
+    "a list of what is read as masked": ([_Masked()], TypeError, r"numpy\.asanyarray\(x\[0\]\) is a masked array"),
+    "a sequence that fails": (_Failing([1.0]), TypeError, r"x can't be read as an array: it fails"),
     "what is read as masked": (_Masked(), TypeError, r"numpy\.asanyarray\(x\) is a masked array; pass numpy\."),
     "a mock": (MagicMock(), TypeError, r"^(?!.*torch)x "),
 }
