@@ -160,12 +160,12 @@ FAINT = {  # what makes a faint tanh visible -> the range of what comes out, and
 @pytest.mark.parametrize("way", FAINT)
 def test_what_makes_a_faint_activation_visible_is_seen(way):
     stretched, value_range, guessed = FAINT[way]
-    tail = lambda x: stretched(torch.tanh(0.01 * x))  # noqa: E731
-    answer = gch.torch.inspect(Net(tail), latents())
+    net = Net(lambda x: stretched(torch.tanh(0.01 * x)))
+    answer = gch.torch.inspect(net, latents())
     display = answer.trace["display"].moments
     assert display.value_range == value_range
     assert first(answer) == "healthy"
-    stated = gch.torch.inspect(Net(tail), latents(), value_range=value_range).trace["display"].moments
+    stated = gch.torch.inspect(net, latents(), value_range=value_range).trace["display"].moments
     assert display.std_levels == pytest.approx(stated.std_levels, rel=0.02)
     assert any("pass value_range=" in note for note in answer.notes) == guessed
 
