@@ -257,7 +257,8 @@ fuzz: $(VENV)/extra-fuzz ## what nobody would write: into the core with libFuzze
 	$(SUBMAKE) core
 	@echo fuzz_files; mkdir -p build/fuzz/found/fuzz_files
 	@$(BIN)/python -W ignore tests/fuzz/fuzz_files.py $(call LIMITS,fuzz_files)
-	GANCHROMA_EXAMPLES=$$((20 * $(SECONDS))) $(PYTEST) --timeout=0 tests/test_hostile_arrays.py
+	GANCHROMA_EXAMPLES=$$((20 * $(SECONDS))) $(PYTEST) --timeout=0 \
+	    tests/test_hostile_arrays.py tests/parity/test_hostile_tensors_torch.py
 
 fuzzers: $(FUZZERS)
 

@@ -111,7 +111,7 @@ def fuzz(run: Run) -> Iterator[Row]:
         yield f"executions of `{name}`", number(executed)
     examples = counted(r"(\d+) passing(?: examples)?, 0 failing", run.output)  # older: "1 passing examples"
     tests = set(counted(r"^(\S+::\S+):$", run.output))  # those of which it tells statistics
-    yield f"hostile arrays of Hypothesis, in {len(tests)} tests", number(sum(map(int, examples)))
+    yield f"hostile arrays and tensors of Hypothesis, in {len(tests)} tests", number(sum(map(int, examples)))
 
 
 def memory(run: Run) -> Iterator[Row]:
@@ -193,9 +193,8 @@ SECTIONS = {
     ),
     "leaks": Section(
         "Leaks, from Python",
-        "make core && .venv/bin/pytest tests/test_leaks.py",
-        "Every function on arrays a thousand times, right and wrong, and those on files and pages, which take longer, "
-        "forty times a round: references, memory and open files stay flat.",
+        "make core && .venv/bin/pytest tests/test_leaks.py tests/parity/test_leaks_torch.py",
+        "Every function a thousand times, right and wrong: references, memory and open files stay flat.",
         python_tests,
     ),
     "scenarios": Section(

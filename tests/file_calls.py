@@ -1,4 +1,4 @@
-"""Calls, as in calls.py, of what reads and writes files, draws, takes milliseconds: test_leaks.py repeats them less."""
+"""Calls, as in calls.py, of what reads and writes files, draws, takes milliseconds."""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

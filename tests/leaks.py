@@ -6,7 +6,7 @@ import types
 from support import run_python
 
 # A call may keep what it computed once (caches, first uses): the first calls don't count. In pages, a leak of
-# 64 bytes a call shows after a thousand, of a kilobyte after sixty; one of Python's objects shows however often.
+# 64 bytes a call shows after a thousand; one of Python's objects shows however often.
 COUNT = """
 import contextlib, gc, importlib, os, sys
 
@@ -56,12 +56,9 @@ for label, call in calls():
 """
 
 
-def leaks(module, function, times, only=None, *, rounds=3, cwd=None):
-    """What grows in each of the rounds of calls that `function` of `module` lists, in words; "" where nothing does.
-
-    Caches of other libraries settle after more rounds than ours.
-    """
-    code = f"MODULE, FUNCTION, TIMES, ONLY, ROUNDS = {(module, function, times, only, rounds)!r}\n{COUNT}"
+def leaks(module, function, only=None, *, cwd=None):
+    """What grows in each of three rounds of a thousand calls, of those listed by `function` of `module`, or ""."""
+    code = f"MODULE, FUNCTION, TIMES, ONLY, ROUNDS = {(module, function, 1000, only, 3)!r}\n{COUNT}"
     result = run_python(code, environment={"GANCHROMA_NUM_THREADS": "1"}, paths=["tests"], cwd=cwd)
     assert result.returncode == 0, result.stderr
     return result.stdout

@@ -79,7 +79,7 @@ def rows(script, name, output, results=RESULTS):
             [
                 ("executions of `fuzz_conv`", "180,363"),
                 ("executions of `fuzz_shapes`", "1,206"),
-                ("hostile arrays of Hypothesis, in 2 tests", "1,200"),
+                ("hostile arrays and tensors of Hypothesis, in 2 tests", "1,200"),
             ],
         ),
         ("scenarios", "", [("forks, worker processes, processes killed", "1"), ..., ...]),

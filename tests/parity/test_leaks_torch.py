@@ -12,10 +12,9 @@ from parity.torch_calls import NOT_CALLED, torch_calls  # noqa: E402
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_torch_functions_leak_nothing():
-    """100 calls each: an inspection takes milliseconds."""
-    assert leaks("parity.torch_calls", "torch_calls", 100, rounds=12) == ""
+    assert leaks("parity.torch_calls", "torch_calls") == ""
 
 
 def test_every_public_name_has_a_call():
