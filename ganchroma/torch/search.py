@@ -141,7 +141,8 @@ def _image_in(made: Any) -> tuple[Tensor, str, Callable[[Tensor], Tensor]]:
         )
     images = [(*view, where) for tensor, where in outputs if (view := _as_images(tensor)) is not None]
     if not images:
-        shapes = ", ".join(f"{where} {tuple(tensor.shape)}{_odd(tensor)}" for tensor, where in outputs)
+        empty = ("", ", which is empty")
+        shapes = ", ".join(f"{where} {tuple(it.shape)}{empty[it.numel() == 0]}{_odd(it)}" for it, where in outputs)
         raise LookupError(
             f"no image came out: {shapes}; an image is (N, C, H, W), (N, H, W, C) or (3, H, W) with 1, 3 or 4 channels"
         )

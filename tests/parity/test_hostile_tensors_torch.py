@@ -171,8 +171,10 @@ def test_other_memory_the_same_answer(place, changes):
 @given(st.sampled_from(PLACES), st.sampled_from(sorted(OTHER)), st.integers(0, 3), st.integers(1, 3))
 def test_other_tensors_an_answer_or_an_error(place, kind, axis, step):
     label, name = place
+    if kind == "huge" and label.startswith("Chroma"):
+        return  # they would measure for years
     wanted = call(label)
-    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+    with contextlib.suppress(TypeError, ValueError, LookupError, RuntimeError, MemoryError):
         call(label, name, lambda tensor: OTHER[kind](tensor, axis_of(tensor, axis), step))
     for a, b in zip(call(label), wanted, strict=True):
         np.testing.assert_array_equal(a, b)

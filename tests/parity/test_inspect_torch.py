@@ -379,8 +379,10 @@ def test_no_head_lists_the_candidates():
 def test_what_is_no_generator():
     with pytest.raises(TypeError, match=r"generator must be a torch.nn.Module, got function"):
         gch.torch.inspect(lambda z: z, latents())
-    with pytest.raises(LookupError, match=r"no image came out: output \(16, 5\)"):
+    with pytest.raises(LookupError, match=r"no image came out: output \(16, 5\);"):
         gch.torch.inspect(nn.Sequential(nn.Flatten(), nn.Linear(20, 5)), latents())
+    with pytest.raises(LookupError, match=r"output \(0, 3, 8, 8\), which is empty; an image is"):
+        gch.torch.inspect(nn.Conv2d(2, 3, 1), torch.randn(0, 2, 8, 8))
     lazy = nn.Sequential(nn.LazyConv2d(3, 1))
     with pytest.raises(ValueError, match="not initialised yet"):
         gch.torch.inspect(lazy, torch.randn(2, 3, 8, 8))
