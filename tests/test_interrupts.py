@@ -288,6 +288,34 @@ def test_a_handler_that_lets_it_go_on_changes_nothing():
     assert came
 
 
+# Small calls in the midst of a long one: of the kinds that have no watch of their own, and of one that has.
+HANDLER = """
+import signal
+import numpy as np
+import ganchroma as gch
+layer = np.ones((1, 2, 5, 5), np.float32), np.ones((3, 2, 3, 3), np.float32)
+some, came = np.zeros(9, np.float32), []
+def handler(*_):
+    came.append(1)
+    gch.activate(some, "relu")
+    gch.conv2d(*layer)
+    gch.activate(np.zeros(100_000, np.float32), "tanh")
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.1, 0.03)
+x, weight, grad = (np.ones(shape, np.float32) for shape in ((1, 64, 512, 512), (3, 64, 7, 7), (1, 3, 512, 512)))
+while len(came) < 5:
+    gch.conv2d_backward(grad, x, weight, padding=3)
+    gch.TorchGenerator(0).randperm(3_000_000)
+print("done")
+"""
+
+
+@pytest.mark.scenario("interrupts")
+def test_a_handler_may_compute():
+    result = run_python(HANDLER, environment={"OMP_NUM_THREADS": "2"}, timeout=60)
+    assert result.stdout == "done\n", result.stderr
+
+
 @pytest.mark.scenario("interrupts")
 def test_the_program_says_so_while_it_is_imported():
     """In a line, with the status that the command line has for it later."""

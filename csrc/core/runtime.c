@@ -83,7 +83,9 @@ int gch_runtime_stopped(void)
     if (watch == NULL) return 0;
     if (atomic_load_explicit(&watch->stopped, memory_order_relaxed)) return 1;
     if (!pthread_equal(watch->thread, pthread_self()) || gch_runtime_seconds() < watch->due) return 0;
+    current = NULL; /* what a signal's handler computes has a watch of its own, or none */
     const int stop = watch->stop(watch->context) != 0;
+    current = watch;
     watch->due = gch_runtime_seconds() + interval;
     if (stop) atomic_store_explicit(&watch->stopped, 1, memory_order_relaxed);
     return stop;

@@ -185,7 +185,6 @@ PyObject *gch_py_run(gch_py_items items, void *context, ptrdiff_t count, double 
     enum gch_status status = GCH_OK;
     PyThreadState *state;
     struct gch_watch watch = {.stop = look_at_signals, .context = &state, .thread = pthread_self()};
-    struct gch_watch *before = gch_runtime_watch(&watch);
     int stopped = 0;
     while (done < count && status == GCH_OK && !stopped) {
         if (slice < 1) slice = 1;
@@ -193,7 +192,9 @@ PyObject *gch_py_run(gch_py_items items, void *context, ptrdiff_t count, double 
         state = PyEval_SaveThread();
         const double start = gch_runtime_seconds();
         watch.due = start + 2 * slice_seconds; /* of a slice that takes much longer than it was meant to */
+        struct gch_watch *before = gch_runtime_watch(&watch);
         status = items(context, done, done + slice);
+        gch_runtime_watch(before);
         const double took = gch_runtime_seconds() - start;
         PyEval_RestoreThread(state);
         done += slice;
@@ -203,6 +204,5 @@ PyObject *gch_py_run(gch_py_items items, void *context, ptrdiff_t count, double 
             slice = fit < (double)count ? (ptrdiff_t)fit : count;
         }
     }
-    gch_runtime_watch(before);
     return stopped ? NULL : gch_py_status(status);
 }
