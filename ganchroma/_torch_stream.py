@@ -44,29 +44,24 @@ def _check_seed(seed: Any) -> int:
 class _Turn:
     """One draw at a time: other threads wait; what interrupts a draw in this one can't, and is told so."""
 
-    __slots__ = ("_busy", "_lock", "_process")
+    __slots__ = ("_lock", "_process")
 
     def __init__(self) -> None:
         self._renew()
 
     def _renew(self) -> None:
-        self._process, self._lock, self._busy = _forks, threading.RLock(), False
+        self._process, self._lock = _forks, threading.RLock()
 
-    def __enter__(self) -> None:
+    def lock(self) -> Any:
+        """For a ``with``: between which and Python's own lock no Ctrl-C comes, as it would with methods of ours."""
         if self._process != _forks:  # a child, in which a thread that was drawing is not
             self._renew()
-        self._lock.acquire()
-        if self._busy:
-            self._lock.release()
+        if self._lock._is_owned():  # type: ignore[attr-defined]  # as threading.Condition asks
             raise RuntimeError(
                 "this TorchGenerator is in the midst of a draw, which a signal handler has interrupted; "
                 "the handler needs a generator of its own"
             )
-        self._busy = True
-
-    def __exit__(self, *_: object) -> None:
-        self._busy = False
-        self._lock.release()
+        return self._lock
 
 
 _forks = 0  # between this process and the one that loaded this module
@@ -149,13 +144,13 @@ class TorchGenerator:
     def manual_seed(self, seed: int) -> "TorchGenerator":
         """Start anew from a seed; returns the generator itself, as PyTorch's does."""
         word = _check_seed(seed)
-        with self._turn:
+        with self._turn.lock():
             _core.rng_torch_seed(self._state, word)
         return self
 
     def get_state(self) -> Array:
         """A copy of the state, uint8 (5056,): for `set_state`, or ``torch.from_numpy`` and ``torch.set_rng_state``."""
-        with self._turn:
+        with self._turn.lock():
             return self._state.copy()
 
     def set_state(self, state: Any) -> None:
@@ -188,7 +183,7 @@ class TorchGenerator:
                 "state must be that of a CPU generator, seeded, with 1 <= left <= 624 and next + left <= 625, "
                 f"got seeded {fields['seeded']}, left {left}, next {following}"
             )
-        with self._turn:
+        with self._turn.lock():
             self._state[...] = given
 
     def uniform(self, out: Array, low: float, high: float, *, threads: int | None = None) -> None:
@@ -205,7 +200,7 @@ class TorchGenerator:
                 part[...] = work[piece]
                 part[part == most] = least
             return
-        with self._turn:
+        with self._turn.lock():
             _core.rng_torch_uniform(self._state, self._capability, low, high, out)
 
     def normal(self, out: Array, mean: float, std: float, *, threads: int | None = None) -> None:
@@ -215,7 +210,7 @@ class TorchGenerator:
             self._normal_half(out.reshape(-1), mean, std, threads)
             return
         count = 1 if threads is None and out.size < _SERIAL else resolve_threads(threads)
-        with self._turn:
+        with self._turn.lock():
             _core.rng_torch_normal(self._state, self._capability, mean, std, out, count)
 
     def _normal_half(self, out: Array, mean: float, std: float, threads: int | None) -> None:
@@ -247,7 +242,7 @@ class TorchGenerator:
         if n > sys.maxsize // 8:
             raise ValueError(f"n is {shown(n)}, more numbers than fit into an array")
         order = np.empty(int(n), np.int64)
-        with self._turn:
+        with self._turn.lock():
             _core.rng_torch_shuffle(self._state, order)
         return order
 
