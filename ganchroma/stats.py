@@ -235,7 +235,7 @@ class ChromaStats:
             _bytes=self._bytes if other._bytes is None else other._bytes,
             _counts=counts,
             _sums=_sums.normalized(self._sums + other._sums),
-            _extremes=np.array([least, most]),
+            _extremes=np.array([least, most]) + 0.0,  # -0 is 0: which of them came first is not told
             _size=size,
             _positions=positions,
         )
