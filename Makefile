@@ -16,7 +16,7 @@ C_TIDY = $(C_SOURCES) $(wildcard tests/c/*.[ch] tests/fuzz/*.[ch] benchmarks/*.c
 
 .PHONY: help demo test test-slow test-c check-all lint format bench perf-check perf-record asan ubsan tsan emulated faults valgrind coverage \
     reliability fuzz fuzzers bad-inputs notebooks parity check-prediction operator-norm claims confusion scale wheel clean core c-checks check-wheel \
-    serial
+    serial leaks
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -31,10 +31,15 @@ test: $(VENV)/extra-test ## everything a change must pass: C checks, Python test
 
 test-slow: $(VENV)/extra-test ## the tests that take longer
 	$(SUBMAKE) core
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow $(LEAKS:%=--ignore=%)
 
-check-all: ## everything that can be checked, one after the other: an hour and more
-	$(SUBMAKE) -j1 lint test test-slow check-wheel serial emulated asan ubsan tsan faults valgrind coverage fuzz
+LEAKS := tests/test_leaks.py tests/parity/test_leaks_torch.py
+leaks: $(VENV)/extra-test ## every function a thousand times, right and wrong: references, memory and files stay flat; half an hour
+	$(SUBMAKE) core
+	$(PYTEST_TOGETHER) $(LEAKS)
+
+check-all: ## everything that can be checked, one after the other: hours
+	$(SUBMAKE) -j1 lint test test-slow leaks check-wheel serial emulated asan ubsan tsan faults valgrind coverage fuzz
 
 lint: $(VENV)/extra-dev ## ruff, mypy, clang-format: report only
 	$(BIN)/ruff check .

@@ -193,7 +193,7 @@ SECTIONS = {
     ),
     "leaks": Section(
         "Leaks, from Python",
-        "make core && .venv/bin/pytest tests/test_leaks.py tests/parity/test_leaks_torch.py",
+        "make leaks",
         "Every function a thousand times, right and wrong: references, memory and open files stay flat.",
         python_tests,
     ),
