@@ -354,6 +354,24 @@ def test_collapsed_features_are_predicted_too():
     assert gch.predict(LAYERS[1], still)["linear"].moments.variance == pytest.approx(0, abs=1e-12)
 
 
+def test_pixels_that_see_nothing_are_the_bias():
+    layer = gch.OutputLayer(
+        np.ones((4, 3, 1, 3)),
+        np.array([0.1, 0.2, 0.3]),
+        transposed=True,
+        stride=(2, 1),
+        padding=((1, 2), (1, 0)),
+        output_padding=(1, 0),
+    )
+    x = np.ones((5, 4, 2, 6))
+    moments = gch.FeatureMoments.from_features(x, layer)
+    assert np.isnan(moments.energy)
+    for given in (None, x):
+        made = gch.predict(layer, moments, given)["activation"].moments
+        np.testing.assert_allclose(made.mean, layer.moments(x).mean, atol=1e-12)
+        np.testing.assert_allclose(made.covariance, 0, atol=1e-12)
+
+
 # -- many filters, no features --------------------------------------------------------------------------------------
 
 
