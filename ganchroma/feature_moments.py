@@ -206,8 +206,9 @@ class FeatureMoments:
 
     @property
     def energy(self) -> float:
-        """Mean square of what pixels see, the zeros of the padding included."""
-        return sum(part.q for part in self.sums) / sum(part.pixels * len(part.x) for part in self.sums)
+        """Mean square of what pixels see, the zeros of the padding included; NaN where they see nothing."""
+        values = sum(part.pixels * len(part.x) for part in self.sums)
+        return sum(part.q for part in self.sums) / values if values else float("nan")
 
     @property
     def mean_share(self) -> float:

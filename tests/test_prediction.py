@@ -139,6 +139,28 @@ def test_a_gaussian_through_an_activation(activation):
     np.testing.assert_allclose(_gauss.covariance_before(mean, made, activation), covariance, atol=1e-6)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_a_wide_gaussian_through_a_smooth_activation(activation):
+    """Of values that have a part in common, E f(u) f(v) is that of E[f(u) | common]^2, here on a fine grid; where f is
+    a step in the end, the correlation is the arcsine's.
+    """
+    x = np.linspace(-8, 8, 1001)
+    weights = np.exp(-(x**2) / 2) / np.exp(-(x**2) / 2).sum()
+    for std in (1e-3, 1.0, 5.0, 20.0):
+        values = gch.activate(0.7 + std * (0.9**0.5 * x[:, np.newaxis] + 0.1**0.5 * x), activation) @ weights
+        expected = weights @ (values - weights @ values) ** 2
+        for shared in (
+            _gauss.after(np.full(3, 0.7), std**2 * (0.9 + 0.1 * np.eye(3)), activation)[1][0, 1],
+            _gauss.shared_after(
+                [(1.0, np.full(3, 0.7), np.full(3, std**2))], np.full((3, 3), 0.9 * std**2), activation
+            ),
+        ):
+            np.testing.assert_allclose(shared, expected, rtol=1e-3)
+    for rho in (0.5, 1.0):
+        made = _gauss.after(np.zeros(3), 1e6 * ((1 - rho) * np.eye(3) + rho), activation)[1]
+        assert made[0, 1] / made[0, 0] == pytest.approx(2 / np.pi * np.arcsin(rho), abs=1e-3)
+
+
 @pytest.mark.parametrize("gain", [1.0, 4.0])
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
 def test_after_the_activation(gain, activation):
@@ -330,6 +352,24 @@ def test_collapsed_features_are_predicted_too():
     assert np.isfinite(trace["activation"].moments.covariance).all()
     still = gch.FeatureMoments.from_features(np.ones((2, 6, 9, 11)), LAYERS[1])
     assert gch.predict(LAYERS[1], still)["linear"].moments.variance == pytest.approx(0, abs=1e-12)
+
+
+def test_pixels_that_see_nothing_are_the_bias():
+    layer = gch.OutputLayer(
+        np.ones((4, 3, 1, 3)),
+        np.array([0.1, 0.2, 0.3]),
+        transposed=True,
+        stride=(2, 1),
+        padding=((1, 2), (1, 0)),
+        output_padding=(1, 0),
+    )
+    x = np.ones((5, 4, 2, 6))
+    moments = gch.FeatureMoments.from_features(x, layer)
+    assert np.isnan(moments.energy)
+    for given in (None, x):
+        made = gch.predict(layer, moments, given)["activation"].moments
+        np.testing.assert_allclose(made.mean, layer.moments(x).mean, atol=1e-12)
+        np.testing.assert_allclose(made.covariance, 0, atol=1e-12)
 
 
 # -- many filters, no features --------------------------------------------------------------------------------------
