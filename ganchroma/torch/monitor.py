@@ -126,7 +126,7 @@ class ChromaMonitor:
             self.attach(generator)
 
     def attach(self, generator: nn.Module) -> Self:
-        """Record what `generator` makes; the step is the number of its forwards in training mode so far, from 0.
+        """Record what `generator` makes; steps are its forwards in training mode, from 0 or on from the last record.
 
         Its output is pictures (N, 3, H, W) or holds them, in tuples, lists and dictionaries: the first such tensor
         counts, in any floating dtype or uint8, on any device. A lone tensor may be one picture (3, H, W). An empty
@@ -164,7 +164,8 @@ class ChromaMonitor:
         # DataParallel's replicas share the hook; a callback may draw samples; what `inspect` watches is no training.
         watched = isinstance(_get_current_dispatch_mode(), Watch)
         if module.training and module is self._generator and not (watched or self._recording):
-            step, self._forwards = self._forwards, self._forwards + 1
+            step = max(self._forwards, self._last_step + 1)
+            self._forwards = step + 1
             pictures = _pictures_in(output) if step % self.every == 0 else None
             if pictures is not None and (pictures.numel() or self.group is not None):  # ranks record together
                 self.update(step, pictures)

@@ -84,6 +84,18 @@ def test_detach_takes_the_hook_off():
     assert [record.step for record in monitor.history] == [0, 1]  # it goes on counting
 
 
+def test_steps_go_on_after_those_of_updates():
+    net, monitor = generator(), ChromaMonitor()
+    monitor.update(100, net(latents()))
+    with monitor.attach(net):
+        net(latents())
+        monitor.update(200, net(latents()))
+        net(latents())
+    with monitor.attach(net):
+        net(latents())
+    assert [record.step for record in monitor.history] == [100, 101, 102, 200, 201, 202]
+
+
 def test_every_and_eval_mode():
     net = generator()
     monitor = ChromaMonitor(net, every=3)
