@@ -130,8 +130,8 @@ class ChromaMonitor:
 
         Its output is pictures (N, 3, H, W) or holds them, in tuples, lists and dictionaries: the first such tensor
         counts, in any floating dtype or uint8, on any device. A lone tensor may be one picture (3, H, W). An empty
-        batch is a step without a record, but with `group`. Runs by `ganchroma.torch.inspect` don't count, and copies
-        of the generator are not watched.
+        batch is a step without a record, but with `group`. Runs by `ganchroma.torch.inspect` don't count. Copies of
+        the generator are not watched, and a copy of the monitor has its records but is attached to nothing.
 
         Raises
         ------
@@ -288,7 +288,8 @@ class ChromaMonitor:
         return len(new)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_written": []}  # a copy, or what is loaded from a file, has given nothing to anyone
+        # A copy, or what is loaded from a file, has given nothing to anyone, is attached to nothing, is in no `update`.
+        return {**vars(self), "_written": [], "_generator": None, "_handle": None, "_recording": False}
 
     def plot(self, figure: "Figure | None" = None) -> "Figure":
         """The history over the steps as a matplotlib figure: a new one, or `figure`. Never touches pyplot.
