@@ -12,6 +12,7 @@ import pytest
 from diagnosis_cases import photographs
 
 from ganchroma import cli
+from ganchroma._progress import counter
 
 # What only Python's `diagnose` takes must be said to be there.
 PYTHON = re.compile(r"\b(layer|features|dataset|value_range|layout|padding)=(?! and features=)(?! \(of Python's )")
@@ -154,3 +155,21 @@ def test_a_reader_who_leaves_changes_nothing_else(tmp_path, monkeypatch, capsys,
     assert all((tmp_path / name).is_file() for name in written)
     if "page.html" in written:
         assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<section") == 1 + arguments.count(".npy")
+
+
+class Left:
+    """A stderr that nobody reads any more."""
+
+    def write(self, text=""):
+        raise BrokenPipeError
+
+    flush = write
+
+
+@pytest.mark.parametrize("stderr", [Left(), None])
+def test_a_bar_that_cannot_be_shown_holds_nothing_up(monkeypatch, stderr):
+    monkeypatch.setattr(sys, "stderr", stderr)
+    bar = counter("scan", "picture", shown=True, total=3)
+    bar.start_t = bar.last_print_t = 0  # long ago, so that it appears
+    bar.update(3)
+    bar.close()
