@@ -1,6 +1,8 @@
 """A progress bar for whatever takes longer than a second."""
 
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Protocol
 
 
@@ -15,7 +17,7 @@ def progress(items: Iterable[Any], description: str, *, shown: bool = True, tota
         from tqdm import tqdm
     except ImportError:
         return items
-    return tqdm(items, desc=description, delay=1, leave=False, total=total)
+    return tqdm(items, desc=description, delay=1, leave=False, total=total, dynamic_ncols=True, file=_Stderr())
 
 
 class Counter(Protocol):
@@ -35,7 +37,8 @@ def counter(description: str, unit: str, *, shown: bool, total: int | None, done
             from tqdm import tqdm
         except ImportError:
             return _Silent()
-        bar: Counter = tqdm(desc=description, unit=f" {unit}s", delay=1, leave=False, total=total, initial=done)
+        about = {"desc": description, "unit": f" {unit}s", "total": total, "initial": done}
+        bar: Counter = tqdm(delay=1, leave=False, dynamic_ncols=True, file=_Stderr(), **about)
         return bar
     return _Silent()
 
@@ -46,3 +49,20 @@ class _Silent:
 
     def close(self) -> None:
         pass
+
+
+class _Stderr:
+    """Where it is closed, full or left by its reader, the bar is not seen; the work goes on."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+    def write(self, text: str) -> None:
+        if sys.stderr is not None:
+            with suppress(OSError):
+                sys.stderr.write(text)
+
+    def flush(self) -> None:
+        if sys.stderr is not None:
+            with suppress(OSError):
+                sys.stderr.flush()

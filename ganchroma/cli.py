@@ -11,8 +11,8 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,16 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         resolve_threads(None)  # what the environment says of it is wrong for every file or for none
         status: int = options.command(options)
-        if sys.stdout is not None:  # it is where a shell has closed it
-            sys.stdout.flush()
         return status
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader (head, less) has seen enough; without this, Python complains once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ANSWERED
     except UNREADABLE as error:
         return _complain(_reason(error))
 
@@ -142,10 +136,11 @@ def _demo(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(report)
     else:
-        print(cases.table(report))
         files = ", ".join(str(options.out / name) for name in ("sheet.png", "report.html", "report.json"))
-        print(f"\nSee {printable(files)}")
-        print("What is claimed of such pictures, and what holds: docs/claims.md, notebooks/01_the_article.ipynb")
+        with _reader():
+            print(cases.table(report))
+            print(f"\nSee {printable(files)}")
+            print("What is claimed of such pictures, and what holds: docs/claims.md, notebooks/01_the_article.ipynb")
     return ANSWERED
 
 
@@ -170,7 +165,8 @@ def _diagnose(options: argparse.Namespace) -> int:
             continue
         answer = Diagnosis(_answer_in_options(found.answer), name)
         if not options.json:
-            print(("\n" if book.cases else "") + answer.summary(), flush=True)
+            with _reader():
+                print(("\n" if book.cases else "") + answer.summary())
         book.add(answer)
     if options.json:
         _print_json(book.to_dict(errors=failures))
@@ -192,7 +188,8 @@ def _scan(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(found.to_dict())
     else:
-        print(found)
+        with _reader():
+            print(found)
     if not found.complete:
         again = f"; go on with --resume --out {printable(options.out)}" if options.out is not None else ""
         _say(f"interrupted after {found.images:,} pictures{again}")
@@ -204,7 +201,8 @@ def _info(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(runtime_info())
     else:
-        show_runtime()
+        with _reader():
+            show_runtime()
     return ANSWERED
 
 
@@ -332,7 +330,20 @@ def _activation(text: str) -> Any:
 
 
 def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, allow_nan=False))
+    with _reader():
+        print(json.dumps(value, indent=2, allow_nan=False))
+
+
+@contextmanager
+def _reader() -> Iterator[None]:
+    """Around what is printed: a reader (head, less) who has seen enough changes neither files nor the exit status."""
+    try:
+        yield
+        if sys.stdout is not None:  # it is where a shell has closed it
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The rest goes nowhere; without this, Python complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str) -> int:

@@ -1,6 +1,7 @@
 """The command line speaks of its own options, not of Python's arguments."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from diagnosis_cases import photographs
 
 from ganchroma import cli
+from ganchroma._progress import counter
 
 # What only Python's `diagnose` takes must be said to be there.
 PYTHON = re.compile(r"\b(layer|features|dataset|value_range|layout|padding)=(?! and features=)(?! \(of Python's )")
@@ -126,3 +128,48 @@ def test_complaints_are_no_answers(tmp_path, where):
     ran = subprocess.run(["sh", "-c", command], cwd=tmp_path, stdout=subprocess.PIPE, timeout=60, check=False)
     answer = json.loads(ran.stdout)
     assert (ran.returncode, len(answer["cases"]), len(answer["errors"])) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "written"),
+    [
+        ("info", 0, []),
+        ("diagnose a.npy a.npy --html page.html", 0, ["page.html"]),
+        ("diagnose a.npy missing.npy a.npy --html page.html", 2, ["page.html"]),
+        ("diagnose missing.npy a.npy --json --html page.html", 2, ["page.html"]),
+        ("scan a.npy --workers 1 --records rows.csv", 0, ["rows.csv"]),
+        ("scan empty.npy --workers 1", 2, []),
+    ],
+)
+def test_a_reader_who_leaves_changes_nothing_else(tmp_path, monkeypatch, capsys, arguments, status, written):
+    """As `head` and `less` do; nothing of it is left that Python could complain of at exit."""
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", GRAY)
+    (tmp_path / "empty.npy").touch()
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", encoding="utf-8") as left:
+        monkeypatch.setattr(sys, "stdout", left)
+        assert cli.main(arguments.split()) == status
+    assert capsys.readouterr().err.count("\n") == arguments.count("missing")
+    assert all((tmp_path / name).is_file() for name in written)
+    if "page.html" in written:
+        assert (tmp_path / "page.html").read_text(encoding="utf-8").count("<section") == 1 + arguments.count(".npy")
+
+
+class Left:
+    """A stderr that nobody reads any more."""
+
+    def write(self, text=""):
+        raise BrokenPipeError
+
+    flush = write
+
+
+@pytest.mark.parametrize("stderr", [Left(), None])
+def test_a_bar_that_cannot_be_shown_holds_nothing_up(monkeypatch, stderr):
+    monkeypatch.setattr(sys, "stderr", stderr)
+    bar = counter("scan", "picture", shown=True, total=3)
+    bar.start_t = bar.last_print_t = 0  # long ago, so that it appears
+    bar.update(3)
+    bar.close()

@@ -126,12 +126,12 @@ class ChromaMonitor:
             self.attach(generator)
 
     def attach(self, generator: nn.Module) -> Self:
-        """Record what `generator` makes; the step is the number of its forwards in training mode so far, from 0.
+        """Record what `generator` makes; steps are its forwards in training mode, from 0 or on from the last record.
 
         Its output is pictures (N, 3, H, W) or holds them, in tuples, lists and dictionaries: the first such tensor
         counts, in any floating dtype or uint8, on any device. A lone tensor may be one picture (3, H, W). An empty
-        batch is a step without a record, but with `group`. Runs by `ganchroma.torch.inspect` don't count, and copies
-        of the generator are not watched.
+        batch is a step without a record, but with `group`. Runs by `ganchroma.torch.inspect` don't count. Copies of
+        the generator are not watched, and a copy of the monitor has its records but is attached to nothing.
 
         Raises
         ------
@@ -164,7 +164,8 @@ class ChromaMonitor:
         # DataParallel's replicas share the hook; a callback may draw samples; what `inspect` watches is no training.
         watched = isinstance(_get_current_dispatch_mode(), Watch)
         if module.training and module is self._generator and not (watched or self._recording):
-            step, self._forwards = self._forwards, self._forwards + 1
+            step = max(self._forwards, self._last_step + 1)
+            self._forwards = step + 1
             pictures = _pictures_in(output) if step % self.every == 0 else None
             if pictures is not None and (pictures.numel() or self.group is not None):  # ranks record together
                 self.update(step, pictures)
@@ -287,7 +288,8 @@ class ChromaMonitor:
         return len(new)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_written": []}  # a copy, or what is loaded from a file, has given nothing to anyone
+        # A copy, or what is loaded from a file, has given nothing to anyone, is attached to nothing, is in no `update`.
+        return {**vars(self), "_written": [], "_generator": None, "_handle": None, "_recording": False}
 
     def plot(self, figure: "Figure | None" = None) -> "Figure":
         """The history over the steps as a matplotlib figure: a new one, or `figure`. Never touches pyplot.

@@ -189,6 +189,9 @@ def test_measures_of_a_run_that_was_made_up():
     assert found["correlation_end"] == pytest.approx(0.2)
     assert math.isnan(found["share_64"])
     assert math.isnan(History(Config()).measures()["share_0"])
+    for last in (60, 63, 64):
+        reached = History(Config(steps=last), [record(step, 1.0) for step in range(last + 1)])
+        assert math.isnan(reached.measures()["share_64"]) == (last < 64)
     assert len(history.plot().axes) == 4
 
 

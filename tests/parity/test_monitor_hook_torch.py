@@ -84,6 +84,18 @@ def test_detach_takes_the_hook_off():
     assert [record.step for record in monitor.history] == [0, 1]  # it goes on counting
 
 
+def test_steps_go_on_after_those_of_updates():
+    net, monitor = generator(), ChromaMonitor()
+    monitor.update(100, net(latents()))
+    with monitor.attach(net):
+        net(latents())
+        monitor.update(200, net(latents()))
+        net(latents())
+    with monitor.attach(net):
+        net(latents())
+    assert [record.step for record in monitor.history] == [100, 101, 102, 200, 201, 202]
+
+
 def test_every_and_eval_mode():
     net = generator()
     monitor = ChromaMonitor(net, every=3)
@@ -174,7 +186,18 @@ def test_copies_are_not_watched():
     assert len(monitor.history) == 1
 
 
-def test_inspect_is_no_training():
+def test_copies_of_a_monitor_are_not_attached():
+    net = generator()
+    copies = []
+    monitor = ChromaMonitor(net, head="3", callback=lambda record: copies.append(copy.deepcopy(monitor)))
+    net(latents())
+    monitor.callback = None
+    for twin, other in (copy.deepcopy((net, monitor)), pickle.loads(pickle.dumps((net, monitor))), (net, copies[0])):
+        assert repr(other) == "ChromaMonitor(records=1, last_step=0, attached=False)"
+        with other.attach(twin):
+            twin(latents())
+        assert [record.step for record in other.history] == [0, 1]
+    assert [record.step for record in monitor.history] == [0, 1]  # the original is attached as it was
     net = generator()
     monitor = ChromaMonitor(net, head="3")
     net(latents())

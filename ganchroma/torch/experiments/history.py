@@ -107,8 +107,12 @@ class History:
             raise ValueError(f"{self.steps} updates don't fit {self.config.steps} steps")
 
     def at(self, step: int, measure: str) -> float:
-        """A measure of `ChromaRecord` around a step: the mean of the eight records up to it; at 0 the first alone."""
-        near = [record for record in self.records if step - _WINDOW < record.step <= step]
+        """A measure of `ChromaRecord` around a step: the mean of the eight records up to it; at 0 the first alone.
+
+        NaN if the run did not reach that step.
+        """
+        last = self.records[-1].step if self.records else -1
+        near = [record for record in self.records if step - _WINDOW < record.step <= step <= last]
         values = [float(np.mean(getattr(record, measure))) for record in near]
         return float(np.mean(values)) if values else math.nan
 
