@@ -251,7 +251,9 @@ def expect(
     -----
     The share of independent Gaussian filters over features with n equally strong directions follows a Beta law with
     parameters n / 2 and (C - 1) n / 2; n is the participation ratio. Directions of unequal strength draw it in at the
-    lowest ratios: at 1.1 the law says .005 to .88, where draws lie between .02 and .82.
+    lowest ratios: at 1.1 the law says .005 to .88, where draws lie between .02 and .82. With a stride the pixels of
+    different phases see different taps, which draws the shares of features of mean 0 in, to half the interval where
+    stride is 2; the means of others spread them again.
 
     Examples
     --------

@@ -10,6 +10,7 @@ import contextlib
 import signal
 import sys
 import textwrap
+import threading
 import time
 import timeit
 
@@ -314,6 +315,26 @@ print("done")
 def test_a_handler_may_compute():
     result = run_python(HANDLER, environment={"OMP_NUM_THREADS": "2"}, timeout=60)
     assert result.stdout == "done\n", result.stderr
+
+
+@pytest.mark.scenario("interrupts")
+def test_an_interrupt_at_any_moment_leaves_the_generator_free():
+    """A thread that is left with its turn would make all others wait, and its own next draw an error."""
+    generator, out = gch.TorchGenerator(0), np.empty(4, np.float32)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for moment in range(3000):
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 2e-5 + 1e-8 * moment)
+                while True:
+                    generator.uniform(out, 0.0, 1.0)
+            generator.uniform(out, 0.0, 1.0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    drawing = threading.Thread(target=generator.uniform, args=(out, 0.0, 1.0), daemon=True)
+    drawing.start()
+    drawing.join(10)
+    assert not drawing.is_alive()
 
 
 @pytest.mark.scenario("interrupts")

@@ -48,6 +48,14 @@ def test_empty_states_merge(rng):
     assert (gch.ChromaStats() + gch.ChromaStats((0, 1))).value_range == (0, 1)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_zeros_of_both_signs_are_one(rng, dtype):
+    images = np.copysign(0, rng.normal(size=(4, 3, 8, 9))).astype(dtype)
+    wholes = [stats_of(some, value_range=(0, 1)).state()["extremes"].tobytes() for some in (images, images[::-1])]
+    for split in (images[:1], images[1:]), (images[3:], images[:3]), (abs(images), -abs(images)):
+        assert stats_of(*split, value_range=(0, 1)).state()["extremes"].tobytes() == wholes[0] == wholes[1]
+
+
 def test_merge_is_in_place_and_add_is_not(rng):
     levels = rng.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
     one, two = stats_of(levels[0]), stats_of(levels[1])

@@ -1,6 +1,5 @@
 """PyTorch's random stream, without PyTorch: its golden numbers, its definition, and its state."""
 
-import contextlib
 import copy
 import hashlib
 import math
@@ -375,25 +374,6 @@ def test_a_handler_can_not_draw_in_the_midst_of_a_draw():
     finally:
         signal.signal(signal.SIGALRM, before)
     assert sorted(generator.randperm(3)) == [0, 1, 2]
-
-
-def test_an_interrupt_at_any_moment_leaves_the_generator_free():
-    """A thread that is left with its turn would make all others wait, and its own next draw an error."""
-    generator, out = TorchGenerator(0), np.empty(4, np.float32)
-    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    try:
-        for moment in range(3000):
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.setitimer(signal.ITIMER_REAL, 2e-5 + 1e-8 * moment)
-                while True:
-                    generator.uniform(out, 0.0, 1.0)
-            generator.uniform(out, 0.0, 1.0)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    drawing = threading.Thread(target=generator.uniform, args=(out, 0.0, 1.0), daemon=True)
-    drawing.start()
-    drawing.join(10)
-    assert not drawing.is_alive()
 
 
 # -- errors -------------------------------------------------------------------------------------------------------
