@@ -1,10 +1,11 @@
-"""How long Hypothesis looks for arrays and tensors that break something, and how their results are compared."""
+"""Arrays and tensors that may break something: how many Hypothesis makes, of what, and how results are compared."""
 
 import dataclasses
 import os
 
 import numpy as np
 from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 
 import ganchroma as gch
 
@@ -34,3 +35,18 @@ def flat(result):
 
 def axis_of(array, axis):
     return axis % max(array.ndim, 1)
+
+
+def changes(kinds):
+    """One to three of these changes after another, each of an axis by a step."""
+    one = st.tuples(st.sampled_from(sorted(kinds)), st.integers(0, 3), st.integers(1, 3))
+    return st.lists(one, min_size=1, max_size=3)
+
+
+def check_same(got, wanted):
+    """The same numbers, up to the order in which other memory is added up."""
+    assert len(got) == len(wanted) > 0
+    for a, b in zip(got, wanted, strict=True):
+        assert a.shape == b.shape
+        if a.dtype.kind in "fciu?":
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
