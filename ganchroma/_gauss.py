@@ -186,16 +186,32 @@ def _correlated(center: Array, std: Array, mean: Array, covariance: Array, activ
     """The covariance with these standard deviations whose correlations become those of `covariance`."""
     correlation = np.eye(3)
     function, smooth = partial(activate, activation=activation), activation_name(activation) in _SMOOTH
+    size = np.sqrt(np.diag(covariance) + mean**2)
     for i, j in _PAIRS:
+        product = partial(_product, [function] * 2, center[[i, j]], std[[i, j]], smooth=smooth)
         wanted = covariance[i, j] + mean[i] * mean[j]
-        low, high = -1.0, 1.0
-        for _ in range(_STEPS):  # every activation here rises, so the product rises with the correlation
-            middle = (low + high) / 2
-            if _product([function] * 2, center[[i, j]], std[[i, j]], middle, smooth) < wanted:
-                low = middle
-            else:
-                high = middle
-        correlation[i, j] = correlation[j, i] = (low + high) / 2
+        correlation[i, j] = correlation[j, i] = _solved(product, wanted, 1e-15 * size[i] * size[j])
     values, vectors = np.linalg.eigh(correlation)
     correlation = (vectors * np.maximum(values, 1e-9)) @ vectors.T  # three right correlations may not fit together
     return np.asarray(correlation * np.outer(std, std))
+
+
+def _solved(product: Callable[[float], float], wanted: float, close: float) -> float:
+    """The correlation that makes a product the one wanted, or the nearest: as every activation here rises, so does it.
+
+    By the secant between two ends; the miss of one that stays counts half the next time (Illinois).
+    """
+    ends, misses = [-1.0, 1.0], [product(-1.0) - wanted, product(1.0) - wanted]
+    if not misses[0] < 0 < misses[1]:
+        return ends[0] if misses[0] >= 0 else ends[1]
+    moved, middle = -1, 0.0
+    for _ in range(_STEPS):
+        middle = (ends[0] * misses[1] - ends[1] * misses[0]) / (misses[1] - misses[0])
+        miss = product(middle) - wanted
+        if abs(miss) <= close:
+            break
+        side = int(miss > 0)
+        if side == moved:
+            misses[1 - side] /= 2
+        ends[side], misses[side], moved = middle, miss, side
+    return middle

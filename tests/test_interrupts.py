@@ -235,6 +235,7 @@ PUBLIC = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # threads of BLAS wait for one another by spinning: minutes on a busy machine
 @pytest.mark.parametrize("name", PUBLIC)
 @pytest.mark.scenario("interrupts")
 def test_a_public_call_ends_before_it_is_done(name):
