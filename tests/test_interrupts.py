@@ -242,8 +242,9 @@ def test_a_public_call_ends_before_it_is_done(name):
     """Where NumPy works and not the core: NumPy looks at no signal in the midst of a call."""
     whole = min(timeit.repeat(PUBLIC[name], number=1, repeat=2))  # the first gets its memory from the system
     call = lambda _: PUBLIC[name](), None
-    assert interrupted(call, whole / 10) < whole / 3
-    for after in (whole / 10, whole / 3):
+    soon, later = min(whole / 10, 0.1), min(whole / 3, 0.3)  # a machine that was busy may have become ten times faster
+    assert interrupted(call, soon) < whole / 3
+    for after in (soon, later):
         assert_ends_in_time(call, after, PROMISED)
 
 
