@@ -34,7 +34,7 @@ test-slow: $(VENV)/extra-test ## the tests that take longer
 	$(PYTEST) -m slow $(LEAKS:%=--ignore=%)
 
 LEAKS := tests/test_leaks.py tests/parity/test_leaks_torch.py
-leaks: $(VENV)/extra-test ## every function a thousand times, right and wrong: references, memory and files stay flat; half an hour
+leaks: $(VENV)/extra-test ## every function a thousand times, right and wrong: references, memory and files stay flat
 	$(SUBMAKE) core
 	$(PYTEST_TOGETHER) $(LEAKS)
 

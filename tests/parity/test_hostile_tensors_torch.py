@@ -5,6 +5,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from hostile import axis_of, changes, check_same, examples, flat
+from hypothesis import given
+from hypothesis import strategies as st
+from support import unaligned
 
 import ganchroma as gch
 
@@ -12,11 +16,7 @@ for name in ("torch", "torchmetrics", "dask.array", "distributed"):
     pytest.importorskip(name)
 
 import torch  # noqa: E402
-from hostile import axis_of, changes, check_same, examples, flat  # noqa: E402
-from hypothesis import given  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
 from parity.torch_calls import torch_calls  # noqa: E402
-from support import unaligned  # noqa: E402
 
 
 class Subclass(torch.Tensor):
